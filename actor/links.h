@@ -1,0 +1,64 @@
+// The two seams of an actor: to the learner and to the verifier. Each has a gRPC kind and an in-process kind (loopback, tests).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/types.h"
+#include "moe/weights.h"
+
+namespace ponder::actor {
+
+// To the learner. A seam; calls come from one thread.
+class LearnerLink {
+ public:
+  virtual ~LearnerLink() = default;
+  struct LeaseBatch {
+    std::vector<Lease> leases;
+    std::vector<Prompt> prompts;
+    bool run_finished = false;
+  };
+  // Waits up to `wait` for work; an empty batch: ask again. Unavailable: the learner is away; try again.
+  virtual absl::StatusOr<LeaseBatch> LeaseSamples(int64_t max_samples, int64_t weight_version, absl::Duration wait) = 0;
+  struct SubmitCounts {
+    int64_t accepted = 0, duplicate = 0, expired = 0, rejected = 0;
+    std::string first_rejection;
+  };
+  virtual absl::StatusOr<SubmitCounts> Submit(std::vector<Sample> samples) = 0;
+  // The newest weights, of at least `least_version`; every tensor's checksum has been verified (DataLoss otherwise).
+  virtual absl::StatusOr<std::shared_ptr<const moe::Weights>> FetchWeights(int64_t least_version, absl::Duration wait) = 0;
+};
+
+// To a verifier. A seam; thread-safe.
+class VerifierLink {
+ public:
+  virtual ~VerifierLink() = default;
+  struct Question {
+    std::string kind;
+    std::string gold;
+    std::string response;
+  };
+  // One verdict a question, in order. What could not be judged (verifier away, too late) is a Verdict with outcome kError and
+  // the reason: never an exception, never 'wrong'.
+  virtual std::vector<Verdict> Grade(const std::vector<Question>& questions) = 0;
+};
+
+struct GrpcLearnerOptions {
+  std::string address;  // host:port
+  std::string actor;    // this actor's name
+  int64_t incarnation = 0;
+};
+std::unique_ptr<LearnerLink> MakeGrpcLearnerLink(const GrpcLearnerOptions& options);
+
+struct GrpcVerifierOptions {
+  std::string address;
+  absl::Duration deadline = absl::Seconds(30);  // of one batch, retries included
+};
+std::unique_ptr<VerifierLink> MakeGrpcVerifierLink(const GrpcVerifierOptions& options);
+
+}  // namespace ponder::actor

@@ -1,0 +1,29 @@
+// Files that are either whole or absent: written beside their place, synced, then renamed into it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace ponder {
+
+// zlib's CRC-32, to be continued with `crc` from the bytes before.
+uint32_t Crc32(absl::string_view bytes, uint32_t crc = 0);
+
+// The whole file. NotFound, PermissionDenied or DataLoss name the path.
+absl::StatusOr<std::string> ReadFile(const std::string& path);
+
+// Replaces `path` by `bytes` in one step, after fsync: a crash leaves the old file or the new one.
+// ResourceExhausted when the disk is full; nothing half-written stays behind.
+absl::Status WriteFileAtomic(const std::string& path, absl::string_view bytes);
+
+// Makes the folder and its parents.
+absl::Status MakeFolder(const std::string& path);
+
+// errno as a Status: ENOENT -> NotFound, ENOSPC -> ResourceExhausted, EACCES/EROFS -> PermissionDenied.
+absl::Status ErrnoStatus(int error_number, absl::string_view what);
+
+}  // namespace ponder

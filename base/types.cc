@@ -1,0 +1,40 @@
+#include "base/types.h"
+
+namespace ponder {
+
+const char* OutcomeName(Verdict::Outcome outcome) {
+  switch (outcome) {
+    case Verdict::Outcome::kCorrect: return "correct";
+    case Verdict::Outcome::kWrong: return "wrong";
+    case Verdict::Outcome::kUnparsable: return "unparsable";
+    case Verdict::Outcome::kTimeout: return "timeout";
+    case Verdict::Outcome::kError: return "error";
+  }
+  return "error";
+}
+
+const char* StopReasonName(StopReason reason) {
+  return reason == StopReason::kEndOfSequence ? "eos" : "length";
+}
+
+int64_t DTypeSize(DType dtype) {
+  switch (dtype) {
+    case DType::kF32: return 4;
+    case DType::kBF16: return 2;
+    case DType::kF16: return 2;
+    case DType::kI64: return 8;
+  }
+  return 0;
+}
+
+const char* DTypeName(DType dtype) {
+  switch (dtype) {
+    case DType::kF32: return "F32";
+    case DType::kBF16: return "BF16";
+    case DType::kF16: return "F16";
+    case DType::kI64: return "I64";
+  }
+  return "?";
+}
+
+}  // namespace ponder

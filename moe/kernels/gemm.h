@@ -1,0 +1,45 @@
+// Matrix products whose every output element is one fixed chain of fused multiply-adds over k, in ascending order, starting
+// from 0 (or from C when accumulating): the bits of a row do not depend on how many rows there are, on tiling or on threads.
+//
+// Shapes in comments: C [m, n] = A [m, k] x B [k, n]. All float32, row-major unless strides say otherwise.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "moe/kernels/aligned_buffer.h"
+#include "moe/kernels/thread_pool.h"
+
+namespace ponder::kernels {
+
+// B, repacked into column panels for the kernel in use. A value; movable.
+class PackedMatrix {
+ public:
+  PackedMatrix() = default;
+  // B[kk, nn] = source[kk * k_stride + nn * n_stride]. A weight stored [out, in] as B [in, out]: k_stride 1, n_stride in.
+  // Repacking into the same shape reuses the memory.
+  void Pack(ThreadPool& pool, const float* source, int64_t k, int64_t n, int64_t k_stride, int64_t n_stride);
+
+  int64_t k() const { return k_; }
+  int64_t n() const { return n_; }
+  const float* panels() const { return panels_.data(); }
+
+ private:
+  int64_t k_ = 0;
+  int64_t n_ = 0;
+  AlignedBuffer panels_;  // [ceil(n / panel width), k, panel width], zero-padded
+};
+
+// C [m, n] (row stride ldc) = A x B, or C + A x B. A[i, kk] = a[i * row_stride + kk * col_stride].
+void Gemm(ThreadPool& pool, const float* a, int64_t row_stride, int64_t col_stride, int64_t m,
+          const PackedMatrix& b, float* c, int64_t ldc, bool accumulate = false);
+
+// Rows grouped by expert: rows [offsets[e], offsets[e + 1]) of A [rows, k] times B[e] into the same rows of C [rows, n].
+// All B[e] have one shape; B[e] may be null when its range is empty.
+void GroupedGemm(ThreadPool& pool, const float* a, int64_t lda, absl::Span<const int64_t> offsets,
+                 absl::Span<const PackedMatrix* const> b, float* c, int64_t ldc);
+
+// The instruction set chosen at start: "avx512", "avx2" or "generic".
+const char* KernelName();
+
+}  // namespace ponder::kernels
