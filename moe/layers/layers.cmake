@@ -1,0 +1,1 @@
+# ponder::moe: the trainable decoder.

@@ -1,0 +1,1 @@
+# ponder::model: listed here by name.
