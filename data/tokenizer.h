@@ -13,12 +13,12 @@ namespace ponder::data {
 class ByteTokenizer {
  public:
   static constexpr int32_t kEos = 256;
-  static constexpr int32_t kThink = 257;     // <think>
-  static constexpr int32_t kEndThink = 258;  // </think>
-  static constexpr int32_t kUser = 259;      // opens a user turn
-  static constexpr int32_t kAssistant = 260; // opens an assistant turn
-  static constexpr int32_t kSystem = 261;    // opens a system turn
-  static constexpr int32_t kVocabSize = 264; // padded to a multiple of 8
+  static constexpr int32_t kThink = 257;      // <think>
+  static constexpr int32_t kEndThink = 258;   // </think>
+  static constexpr int32_t kUser = 259;       // opens a user turn
+  static constexpr int32_t kAssistant = 260;  // opens an assistant turn
+  static constexpr int32_t kSystem = 261;     // opens a system turn
+  static constexpr int32_t kVocabSize = 264;  // padded to a multiple of 8
 
   // Bytes of `text`; "<think>" and "</think>" become their special tokens only if `parse_special`.
   static std::vector<int32_t> Encode(absl::string_view text, bool parse_special);
