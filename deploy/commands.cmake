@@ -1,1 +1,9 @@
-# see deploy/CMakeLists.txt
+# `ponder`: one binary without LibTorch; a subcommand is a file here and a line in ponder.cc.
+ponder_binary(NAME ponder
+  SOURCES
+    ponder.cc
+    commands.cc
+  DEPS
+    ponder::base
+    CLI11::CLI11)
+target_compile_definitions(ponder PRIVATE PONDER_VERSION="${PROJECT_VERSION}")

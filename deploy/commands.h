@@ -1,0 +1,18 @@
+// The subcommands of `ponder`, one file each. A registration function adds its subcommand to `app`;
+// when the user picks it, it runs, says on stderr in one line what went wrong, if anything, and
+// leaves its exit code in `exit_code`.
+#pragma once
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+
+namespace ponder::deploy {
+
+constexpr int kExitFailure = 1;   // the world's fault: a missing file, a full disk, a dead peer
+constexpr int kExitBadUsage = 2;  // the caller's: wrong arguments or a wrong config
+
+// 0 if OK; else prints "ponder <command>: <message>" on stderr and returns the exit code:
+// kExitBadUsage for InvalidArgument and OutOfRange, kExitFailure for the rest.
+int ReportStatus(const char* command, const absl::Status& status);
+
+}  // namespace ponder::deploy
