@@ -1,1 +1,1 @@
-list(APPEND proto_sources)
+list(APPEND proto_sources convert.cc)
