@@ -1,0 +1,122 @@
+// Decoder: the trainable model. Its forward composes the kernels of moe/inference.h in the same
+// order, so that the log-probs that it recomputes are the bits that the actor recorded (promise 2);
+// its backward is written by hand with the same kernels, and everything that it sums over tokens it
+// sums in token order.
+//
+// One Decoder per learner rank. With an expert group the experts of each MoE layer are sharded over
+// its ranks, E / size consecutive ones each; every rank brings its own tokens, and all ranks must
+// make the same calls in the same order (Forward, Backward, Export), a rank without tokens too (an
+// empty batch).
+//
+// Legend of moe/decoder and moe/layers/: T tokens, H hidden, NH query heads, KH key/value heads, D
+// head_dim, F feed-forward width, E experts, K experts a token, R (token, slot) rows sorted by
+// expert, N rows with a target, V vocabulary.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "comm/group.h"
+#include "moe/model_config.h"
+#include "moe/weights.h"
+
+namespace ponder::moe {
+
+// Sequences packed one after another, without padding; attention does not cross from one to the
+// next. A value.
+struct PackedBatch {
+  std::vector<int32_t> tokens;  // [T]
+  // [S + 1]: sequence s is tokens [starts[s], starts[s + 1]); the last is T.
+  std::vector<int64_t> starts{0};
+};
+
+// What the policy says of N given tokens. All float32 [N].
+struct TokenStats {
+  at::Tensor logprob;  // log softmax(logits / temperature)[target]; differentiable
+  at::Tensor entropy;  // of the whole distribution at that temperature, in nats; no gradient
+  at::Tensor log_z;    // log sum exp(logits / temperature); no gradient
+};
+
+// A leaf. `tensor.grad()` is a view into the decoder's gradient buffer: zero it in place, never
+// reset it.
+struct Parameter {
+  std::string name;     // Hugging Face name
+  at::Tensor tensor;    // requires_grad
+  bool expert = false;  // sharded over the expert group; else every rank holds a copy
+};
+
+// How the router spread the tokens of this rank, summed over Forward calls. Summable over ranks.
+struct RouterStats {
+  // [MoE layers][E]: (token, slot) pairs sent to each expert.
+  std::vector<std::vector<int64_t>> expert_tokens;
+  double entropy_sum = 0;  // of softmax(router logits) in nats, summed over tokens and MoE layers
+  int64_t tokens = 0;      // tokens times MoE layers: entropy_sum / tokens is the mean
+
+  // Largest share over mean share of an expert, averaged over layers; 1 is perfect balance, 0
+  // without tokens.
+  double MeanLoadImbalance() const;
+};
+
+// A machine: owns parameters, gradients, their packed copies and a thread pool. One thread at a
+// time.
+class Decoder {
+ public:
+  struct Options {
+    int threads = 1;  // of the kernels; does not change a bit
+  };
+  // Starts from `weights`. `expert_group` (null: all experts here) outlives the decoder; its size
+  // divides num_experts. Sets LibTorch's own pool to one thread. InvalidArgument: the config or the
+  // weights do not fit.
+  static absl::StatusOr<std::unique_ptr<Decoder>> Make(const ModelConfig& config,
+                                                       const Weights& weights,
+                                                       const Options& options,
+                                                       comm::Group* expert_group = nullptr);
+  ~Decoder();
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+
+  const ModelConfig& config() const;
+
+  // This rank's parameters, in the order of config.Layout(); of the experts only its own.
+  absl::Span<const Parameter> parameters() const;
+  // The gradients of all replicated / all expert parameters, each as one flat array in the order of
+  // parameters(): what a data-parallel group sums. Backward adds to them.
+  absl::Span<float> replicated_gradients();
+  absl::Span<float> expert_gradients();
+  void ZeroGradients();
+  // Must be called when parameters have been written to (after an optimizer step), before the next
+  // Forward.
+  void WeightsChanged();
+
+  // Runs the batch and scores `targets[i]` as the successor of token `rows[i]` (an index into
+  // batch.tokens), i in [0, N). Only these rows go through the lm_head. Under at::NoGradGuard
+  // nothing is kept for backward. InvalidArgument: a malformed batch, a token or target outside the
+  // vocabulary, a sequence that is too long.
+  absl::StatusOr<TokenStats> Forward(const PackedBatch& batch, absl::Span<const int32_t> rows,
+                                     absl::Span<const int32_t> targets, float temperature);
+  // loss.backward() for a scalar made from TokenStats::logprob; a failing collective comes back as
+  // its status.
+  absl::Status Backward(const at::Tensor& loss);
+
+  // Statistics of the Forward calls since the last call of this.
+  RouterStats TakeRouterStats();
+
+  // All weights as one blob in the order of config.Layout(), with checksums. Collective over the
+  // expert group: every rank gets the same.
+  absl::StatusOr<std::shared_ptr<const Weights>> Export(int64_t version);
+  // Replaces all weights. Gradients stay.
+  absl::Status Load(const Weights& weights);
+
+ private:
+  struct State;
+  explicit Decoder(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ponder::moe
