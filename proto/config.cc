@@ -216,8 +216,10 @@ absl::StatusOr<v1::Config> ParseConfig(absl::string_view yaml, const std::string
 absl::StatusOr<v1::Config> LoadConfig(const std::string& path,
                                       const std::vector<std::string>& overrides) {
   if (path.empty()) return ParseConfig("", "defaults", overrides);
-  PONDER_ASSIGN_OR_RETURN(const std::string yaml, ReadFile(path));
-  return ParseConfig(yaml, path, overrides);
+  const absl::StatusOr<std::string> yaml = ReadFile(path);
+  // Whoever named the file is to name another one: a wrong argument, not a failure on the way.
+  if (!yaml.ok()) return absl::InvalidArgumentError(yaml.status().message());
+  return ParseConfig(*yaml, path, overrides);
 }
 
 absl::Status CheckConfig(const v1::Config& config) {

@@ -16,11 +16,9 @@
 namespace ponder {
 
 // Reads the file at `path` (empty: none, all defaults), then applies `overrides` in order, each
-// "section.key=value" as after
-// --set; the last one of a key wins. The result has passed CheckConfig.
-// InvalidArgument, e.g. "quickstart.yaml:7: unknown key rl.stepz, did you mean 'rl.steps'?"; an
-// override's place is
-// "--set rl.stepz=3". ReadFile's errors if the file can't be read.
+// "section.key=value" as after --set; the last one of a key wins. The result has passed
+// CheckConfig. InvalidArgument, e.g. "quickstart.yaml:7: unknown key rl.stepz, did you mean
+// 'rl.steps'?", or, for an override, "--set rl.stepz=3: ..."; also if the file can't be read.
 absl::StatusOr<v1::Config> LoadConfig(const std::string& path,
                                       const std::vector<std::string>& overrides);
 

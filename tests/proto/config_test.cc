@@ -251,7 +251,7 @@ TEST(Config, TheShippedFilesAreSound) {
 
 TEST(Config, MissingFileIsNamed) {
   const auto config = LoadConfig("/nowhere/x.yaml", {});
-  EXPECT_EQ(config.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(config.status().message()), HasSubstr("/nowhere/x.yaml"));
 }
 
