@@ -8,12 +8,15 @@
 #include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
 #include "proto/verifier.pb.h"
+#include "verifier/calls_in_flight.h"
 #include "verifier/graders.h"
 #include "verifier/workers.h"
 
 namespace ponder::verifier {
 
 grpc::Status ToGrpc(const absl::Status& status);
+absl::Status QueueFull();  // ResourceExhausted
+absl::Status Stopping();   // Unavailable
 
 // The answer to one request of the wire.
 void JudgeInto(const Grader& grader, const v1::GradeRequest& request, absl::Time deadline,
@@ -28,14 +31,19 @@ class BatchCall final : public grpc::ServerUnaryReactor {
     v1::GradeResponse* response;
   };
   // Starts at once. `items` point into the RPC's messages, which live until the call ends.
-  BatchCall(const Graders& graders, Workers& workers, absl::Time deadline, std::vector<Item> items);
+  BatchCall(const Graders& graders, Workers& workers, CallsInFlight& calls, absl::Time deadline,
+            std::vector<Item> items);
 
  private:
   void Work();         // one ticket
   void LeaveTicket();  // the last one ends the call
   void OnCancel() override { stopped_ = true; }
-  void OnDone() override { delete this; }
+  void OnDone() override;
 
+  // What a call needs to start: its graders found and a place in the queue.
+  grpc::Status Admit(const Graders& graders, Workers& workers);
+
+  CallsInFlight& calls_;
   const absl::Time deadline_;
   const std::vector<Item> items_;
   std::vector<const Grader*> graders_;  // of each item

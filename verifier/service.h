@@ -2,6 +2,7 @@
 #pragma once
 
 #include "proto/verifier.grpc.pb.h"
+#include "verifier/calls_in_flight.h"
 #include "verifier/graders.h"
 #include "verifier/workers.h"
 
@@ -26,9 +27,14 @@ class VerifierService final : public v1::Verifier::CallbackService {
   grpc::ServerBidiReactor<v1::GradeRequest, v1::GradeResponse>* GradeStream(
       grpc::CallbackServerContext* context) override;
 
+  // Refuses new calls with UNAVAILABLE; returns when those in flight have ended, or at the
+  // deadline.
+  void Drain(absl::Time deadline) { calls_.Drain(deadline); }
+
  private:
   const Graders& graders_;
   Workers& workers_;
+  CallsInFlight calls_;
 };
 
 }  // namespace ponder::verifier

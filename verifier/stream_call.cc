@@ -8,9 +8,19 @@
 
 namespace ponder::verifier {
 
-StreamCall::StreamCall(const Graders& graders, Workers& workers, absl::Time deadline)
-    : graders_(graders), workers_(workers), deadline_(deadline) {
-  Then([] {});
+StreamCall::StreamCall(const Graders& graders, Workers& workers, CallsInFlight& calls,
+                       absl::Time deadline)
+    : graders_(graders), workers_(workers), calls_(calls), deadline_(deadline) {
+  const bool welcome = calls_.Enter();
+  Then([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!welcome) Fail(Stopping());
+  });
+}
+
+void StreamCall::OnDone() {
+  CallsInFlight& calls = calls_;
+  delete this;
+  calls.Leave();
 }
 
 template <typename Change>
@@ -49,8 +59,7 @@ void StreamCall::TakeRequest(bool ok) {
       });
       if (!queued) {
         --judging_;
-        Fail(absl::ResourceExhaustedError(
-            "the verifier's queue is full; try again later or add verifiers"));
+        Fail(QueueFull());
       }
     }
   }

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
 #include "proto/verifier.pb.h"
+#include "verifier/calls_in_flight.h"
 #include "verifier/graders.h"
 #include "verifier/workers.h"
 
@@ -18,7 +19,7 @@ namespace ponder::verifier {
 // read and not yet answered: a client that doesn't read its answers is not read from either.
 class StreamCall final : public grpc::ServerBidiReactor<v1::GradeRequest, v1::GradeResponse> {
  public:
-  StreamCall(const Graders& graders, Workers& workers, absl::Time deadline);
+  StreamCall(const Graders& graders, Workers& workers, CallsInFlight& calls, absl::Time deadline);
 
  private:
   static constexpr int kWindow = 256;
@@ -26,7 +27,7 @@ class StreamCall final : public grpc::ServerBidiReactor<v1::GradeRequest, v1::Gr
   void OnReadDone(bool ok) override ABSL_LOCKS_EXCLUDED(mutex_);
   void OnWriteDone(bool ok) override ABSL_LOCKS_EXCLUDED(mutex_);
   void OnCancel() override ABSL_LOCKS_EXCLUDED(mutex_);
-  void OnDone() override { delete this; }
+  void OnDone() override;
 
   // A verdict is there.
   void Answer(v1::GradeResponse response) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -41,6 +42,7 @@ class StreamCall final : public grpc::ServerBidiReactor<v1::GradeRequest, v1::Gr
 
   const Graders& graders_;
   Workers& workers_;
+  CallsInFlight& calls_;
   const absl::Time deadline_;
   v1::GradeRequest incoming_;  // gRPC's while a read is under way
 
