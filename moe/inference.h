@@ -1,5 +1,6 @@
-// Inference: the decoder's forward pass over a paged KV cache, without LibTorch and without allocation in steady state.
-// The learner's forward (moe/decoder.h) composes the same kernels in the same order and gives the same bits (promise 2).
+// Inference: the decoder's forward pass over a paged KV cache, without LibTorch and without
+// allocation in steady state. The learner's forward (moe/decoder.h) composes the same kernels in
+// the same order and gives the same bits (promise 2).
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@ namespace ponder::moe {
 
 // Weights of one version, packed for the kernels. A value, immutable, shared.
 class PackedModel;
-absl::StatusOr<std::shared_ptr<const PackedModel>> PackModel(kernels::ThreadPool& pool, const Model& model);
+absl::StatusOr<std::shared_ptr<const PackedModel>> PackModel(kernels::ThreadPool& pool,
+                                                             const Model& model);
 
 // A machine: owns scratch memory. One thread at a time.
 class Inference {
@@ -28,9 +30,10 @@ class Inference {
   void SetModel(std::shared_ptr<const PackedModel> model);
   const ModelConfig& config() const;
 
-  // Feeds T tokens, each a row of its own: token ids, the pages of its sequence and its length up to and with this token
-  // (position = length - 1). Rows of one sequence must come in ascending order in one call or over several; their keys and
-  // values are stored in the pages. Afterwards logits(i) is the row for the i-th entry of `logit_rows` (indices into T).
+  // Feeds T tokens, each a row of its own: token ids, the pages of its sequence and its length up
+  // to and with this token (position = length - 1). Rows of one sequence must come in ascending
+  // order in one call or over several; their keys and values are stored in the pages. Afterwards
+  // logits(i) is the row for the i-th entry of `logit_rows` (indices into T).
   void Forward(absl::Span<const int32_t> tokens_T, absl::Span<const kernels::AttentionRow> rows_T,
                absl::Span<const int32_t> logit_rows);
   const float* logits(int64_t i) const;  // [vocab_size]

@@ -1,1 +1,4 @@
-# ponder::model: listed here by name.
+# ponder::model: the model without LibTorch.
+ponder_library(NAME model
+  SOURCES checked_folder.cc checkpoint.cc model_config.cc safetensors.cc shared_expert.cc weights.cc
+  DEPS ponder::base absl::span nlohmann_json::nlohmann_json)

@@ -1,4 +1,5 @@
-// ModelConfig: what a checkpoint's config.json says about the decoder, under Hugging Face's names. A value.
+// ModelConfig: what a checkpoint's config.json says about the decoder, under Hugging Face's names.
+// A value.
 #pragma once
 
 #include <cstdint>
@@ -39,22 +40,28 @@ struct ModelConfig {
   bool IsMoeLayer(int64_t layer) const { return num_experts > 0 && layer >= first_k_dense_replace; }
   kernels::AttentionShape attention_shape() const;
   kernels::RouterOptions router_options() const;
+  // RoPE's rope_theta^(-2i / head_dim) for i in [0, head_dim / 2).
+  std::vector<float> rope_inv_freq() const;
 
   // Every cross-field constraint; the message names the key.
   absl::Status Validate() const;
-  // To and from config.json in the layout of Qwen3MoeForCausalLM (`mlp_only_layers` lists the dense layers; what that class
-  // lacks is written under the names that DeepSeek or Qwen2-MoE use). `path` is for messages.
+  // To and from config.json in the layout of Qwen3MoeForCausalLM (`mlp_only_layers` lists the dense
+  // layers; what that class lacks is written under the names that DeepSeek or Qwen2-MoE use).
+  // `path` is for messages. A value of a known key that asks for arithmetic which is not here
+  // (biases, RoPE scaling, sliding window, another activation) is refused.
   std::string ToJson() const;
   static absl::StatusOr<ModelConfig> FromJson(const std::string& json, const std::string& path);
 
-  // Every tensor of the model, Hugging Face names, in the order of the forward pass; byte ranges laid out contiguously as
-  // `dtype`. Linear weights are [out, in].
+  // Every tensor of the model, Hugging Face names, in the order of the forward pass; byte ranges
+  // laid out contiguously as `dtype`. Linear weights are [out, in].
   WeightManifest Layout(DType dtype = DType::kF32) const;
 };
 
+// Exact, from the shapes alone: 30,532,122,624 for Qwen3-30B-A3B.
 struct ParameterCount {
   int64_t total = 0;
-  int64_t active = 0;  // touched by one token: embedding row counted whole, K experts a layer
+  int64_t active =
+      0;  // all but the routed experts that a token does not visit; embeddings count whole
 };
 ParameterCount CountParameters(const ModelConfig& config);
 

@@ -1,8 +1,11 @@
-// Weights: one immutable version of a model's parameters, as a manifest and one blob of bytes. Shared, never copied.
+// Weights: one immutable version of a model's parameters, as a manifest and one blob of bytes.
+// Shared, never copied.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -16,9 +19,10 @@ namespace ponder::moe {
 
 class Weights {
  public:
-  // Checks that the manifest covers `blob`, in bounds and without overlap.
-  static absl::StatusOr<std::shared_ptr<const Weights>> Make(WeightManifest manifest,
-                                                             std::shared_ptr<const std::vector<uint8_t>> blob);
+  // Checks that the manifest covers `blob`: every byte belongs to one tensor, aligned to its
+  // elements.
+  static absl::StatusOr<std::shared_ptr<const Weights>> Make(
+      WeightManifest manifest, std::shared_ptr<const std::vector<uint8_t>> blob);
 
   const WeightManifest& manifest() const { return manifest_; }
   const std::shared_ptr<const std::vector<uint8_t>>& blob() const { return blob_; }
@@ -33,9 +37,11 @@ class Weights {
   Weights(WeightManifest manifest, std::shared_ptr<const std::vector<uint8_t>> blob);
   WeightManifest manifest_;
   std::shared_ptr<const std::vector<uint8_t>> blob_;
+  std::unordered_map<std::string, size_t> index_;  // name -> place in manifest_.tensors
 };
 
-// A random model: normal with initializer_range for matrices, 1 for norms; a pure function of (config, seed).
+// A random model: normal with initializer_range for matrices, 1 for norms; a pure function of
+// (config, seed).
 std::shared_ptr<const Weights> InitWeights(const ModelConfig& config, uint64_t seed);
 
 // Fills in the crc32 of each tensor from the blob.

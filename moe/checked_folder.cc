@@ -1,0 +1,162 @@
+#include "moe/checked_folder.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/atomic_file.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "nlohmann/json.hpp"
+
+namespace ponder::moe {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+using Checksums = std::map<std::string, std::string>;
+
+std::string HexCrc32(absl::string_view bytes) {
+  return absl::StrCat(absl::Hex(Crc32(bytes), absl::kZeroPad8));
+}
+
+// The one text that these checksums have: any other byte in checksums.json is damage.
+std::string ChecksumsText(const Checksums& crc32) {
+  Json files = Json::object();
+  for (const auto& [name, crc] : crc32) files[name] = crc;
+  Json json;
+  json["crc32"] = files;
+  json["crc32_of_this_list"] = HexCrc32(files.dump());
+  return json.dump(2) + "\n";
+}
+
+absl::Status SyncFolder(const std::string& folder) {
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(errno, absl::StrCat("can't open folder ", folder));
+  const int error = fsync(fd) == 0 ? 0 : errno;
+  close(fd);
+  // Some file systems cannot sync a folder; they order renames themselves.
+  if (error != 0 && error != EINVAL)
+    return ErrnoStatus(error, absl::StrCat("can't sync folder ", folder));
+  return absl::OkStatus();
+}
+
+absl::Status RemoveFolder(const std::string& folder) {
+  std::error_code error;
+  fs::remove_all(folder, error);
+  if (error) return ErrnoStatus(error.value(), absl::StrCat("can't remove ", folder));
+  return absl::OkStatus();
+}
+
+// OK if `folder` is absent, empty, or holds nothing but what its checksums.json lists.
+absl::Status MayReplace(const std::string& folder) {
+  std::error_code error;
+  if (!fs::exists(fs::symlink_status(folder, error))) return absl::OkStatus();
+  if (!fs::is_directory(folder, error)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(folder, " exists and is not a folder; choose another"));
+  }
+  const auto checksums = FolderChecksums::Read(folder);
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (checksums.ok() && (name == kChecksumsFile || checksums->crc32().count(name) > 0)) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        folder, " holds ", name, ", which is not part of a checkpoint; choose another folder"));
+  }
+  if (error) return ErrnoStatus(error.value(), absl::StrCat("can't list ", folder));
+  return absl::OkStatus();
+}
+
+// Puts `fresh` in the place of `folder`; afterwards what was there, if anything, is gone.
+absl::Status SwapIn(const std::string& fresh, const std::string& folder) {
+  if (rename(fresh.c_str(), folder.c_str()) == 0)
+    return absl::OkStatus();  // absent or empty before
+  if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR) {
+    return ErrnoStatus(errno, absl::StrCat("can't rename ", fresh, " to ", folder));
+  }
+  if (renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, folder.c_str(), RENAME_EXCHANGE) == 0) {
+    return RemoveFolder(fresh);
+  }
+  if (errno != EINVAL && errno != ENOSYS) {
+    return ErrnoStatus(errno, absl::StrCat("can't exchange ", fresh, " with ", folder));
+  }
+  // A file system without exchange: between the two renames a crash leaves the old folder as
+  // `folder`.old.
+  const std::string old = absl::StrCat(folder, ".old");
+  PONDER_RETURN_IF_ERROR(RemoveFolder(old));
+  if (rename(folder.c_str(), old.c_str()) != 0 || rename(fresh.c_str(), folder.c_str()) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("can't replace ", folder));
+  }
+  return RemoveFolder(old);
+}
+
+absl::Status WriteFiles(const std::string& folder, const FolderFiles& files) {
+  PONDER_RETURN_IF_ERROR(MakeFolder(folder));
+  Checksums crc32;
+  for (const auto& [name, bytes] : files) {
+    PONDER_CHECK(name.find('/') == std::string::npos && name != kChecksumsFile, "file name ", name);
+    PONDER_RETURN_IF_ERROR(WriteFileAtomic(absl::StrCat(folder, "/", name), bytes));
+    crc32[name] = HexCrc32(bytes);
+  }
+  return WriteFileAtomic(absl::StrCat(folder, "/", kChecksumsFile), ChecksumsText(crc32));
+}
+
+}  // namespace
+
+absl::Status WriteCheckedFolder(const std::string& requested, const FolderFiles& files) {
+  // Without a trailing slash, and with a parent.
+  std::string folder = fs::absolute(requested).lexically_normal().string();
+  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+  PONDER_RETURN_IF_ERROR(MayReplace(folder));
+  const std::string fresh = absl::StrCat(folder, ".partial");
+  absl::Status status = RemoveFolder(fresh);  // of a crash
+  if (status.ok()) status = WriteFiles(fresh, files);
+  if (status.ok()) status = SwapIn(fresh, folder);
+  if (status.ok()) status = SyncFolder(fs::path(folder).parent_path().string());
+  if (!status.ok()) RemoveFolder(fresh).IgnoreError();  // the first error is the one to tell
+  return Annotate(status, absl::StrCat("can't save ", requested));
+}
+
+absl::StatusOr<FolderChecksums> FolderChecksums::Read(const std::string& folder) {
+  FolderChecksums checksums(folder);
+  const std::string path = absl::StrCat(folder, "/", kChecksumsFile);
+  const auto text = ponder::ReadFile(path);
+  if (absl::IsNotFound(text.status())) return checksums;
+  PONDER_RETURN_IF_ERROR(text.status());
+  const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_object() && json.contains("crc32") && json["crc32"].is_object()) {
+    for (const auto& [name, crc] : json["crc32"].items()) {
+      if (crc.is_string()) checksums.crc32_[name] = crc.get<std::string>();
+    }
+    if (ChecksumsText(checksums.crc32_) == *text) return checksums;
+  }
+  return absl::DataLossError(absl::StrCat(path, " is damaged; restore the folder from a copy"));
+}
+
+absl::StatusOr<std::string> FolderChecksums::ReadFile(const std::string& name) const {
+  const std::string path = absl::StrCat(folder_, "/", name);
+  PONDER_ASSIGN_OR_RETURN(std::string bytes, ponder::ReadFile(path));
+  if (crc32_.empty()) return bytes;
+  const auto expected = crc32_.find(name);
+  if (expected == crc32_.end()) {
+    return absl::DataLossError(absl::StrCat(path, " is not listed in ", kChecksumsFile,
+                                            "; restore the folder from a copy"));
+  }
+  const std::string crc = HexCrc32(bytes);
+  if (crc != expected->second) {
+    return absl::DataLossError(absl::StrCat(path, " is damaged (", bytes.size(), " bytes, CRC-32 ",
+                                            crc, ", expected ", expected->second,
+                                            "); restore the folder from a copy"));
+  }
+  return bytes;
+}
+
+}  // namespace ponder::moe

@@ -1,0 +1,43 @@
+// A folder of files that is either whole or absent, and that notices one flipped byte. The ground
+// under checkpoints.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace ponder::moe {
+
+constexpr char kChecksumsFile[] = "checksums.json";
+
+// File name -> its bytes. Names have no slash.
+using FolderFiles = std::map<std::string, std::string>;
+
+// Writes the files and checksums.json (the CRC-32 of each) into `folder`.partial, syncs, then swaps
+// it into place: a crash leaves the old folder or the new one. An older folder is replaced only if
+// it was written by this function and nothing else has been put there since: FailedPrecondition
+// otherwise. ResourceExhausted: the disk is full.
+absl::Status WriteCheckedFolder(const std::string& folder, const FolderFiles& files);
+
+// Checks the bytes of files against the folder's checksums.json. A value.
+class FolderChecksums {
+ public:
+  // Reads checksums.json; a folder without one (made by another program) checks nothing. DataLoss:
+  // it is damaged.
+  static absl::StatusOr<FolderChecksums> Read(const std::string& folder);
+  // The file's bytes. NotFound, or DataLoss when they are not those that were written; both name
+  // the path.
+  absl::StatusOr<std::string> ReadFile(const std::string& name) const;
+  // File name -> CRC-32 as 8 hex digits. Empty when the folder has no checksums.json.
+  const std::map<std::string, std::string>& crc32() const { return crc32_; }
+
+ private:
+  explicit FolderChecksums(std::string folder) : folder_(std::move(folder)) {}
+  std::string folder_;
+  std::map<std::string, std::string> crc32_;
+};
+
+}  // namespace ponder::moe

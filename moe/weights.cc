@@ -1,0 +1,157 @@
+#include "moe/weights.h"
+
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/atomic_file.h"
+#include "base/check.h"
+#include "base/philox.h"
+#include "base/status.h"
+
+namespace ponder::moe {
+namespace {
+
+// Bytes that the tensor's shape asks for; an error if a dimension is negative or the product
+// overflows.
+absl::StatusOr<uint64_t> ShapeBytes(const TensorSpec& tensor) {
+  uint64_t bytes = static_cast<uint64_t>(DTypeSize(tensor.dtype));
+  for (int64_t dim : tensor.shape) {
+    if (dim < 0 ||
+        (dim > 0 && bytes > std::numeric_limits<int64_t>::max() / static_cast<uint64_t>(dim))) {
+      return absl::InvalidArgumentError(absl::StrCat("tensor ", tensor.name,
+                                                     " has an impossible shape [",
+                                                     absl::StrJoin(tensor.shape, ", "), "]"));
+    }
+    bytes *= static_cast<uint64_t>(dim);
+  }
+  return bytes;
+}
+
+absl::string_view BytesOf(absl::Span<const uint8_t> blob, const TensorSpec& tensor) {
+  return absl::string_view(reinterpret_cast<const char*>(blob.data()) + tensor.begin,
+                           tensor.end - tensor.begin);
+}
+
+}  // namespace
+
+Weights::Weights(WeightManifest manifest, std::shared_ptr<const std::vector<uint8_t>> blob)
+    : manifest_(std::move(manifest)), blob_(std::move(blob)) {
+  for (size_t i = 0; i < manifest_.tensors.size(); ++i)
+    index_.emplace(manifest_.tensors[i].name, i);
+}
+
+absl::StatusOr<std::shared_ptr<const Weights>> Weights::Make(
+    WeightManifest manifest, std::shared_ptr<const std::vector<uint8_t>> blob) {
+  if (manifest.total_bytes != blob->size()) {
+    return absl::InvalidArgumentError(absl::StrCat("the manifest describes ", manifest.total_bytes,
+                                                   " bytes of weights, but there are ",
+                                                   blob->size()));
+  }
+  uint64_t at = 0;
+  for (const TensorSpec& tensor : manifest.tensors) {
+    PONDER_ASSIGN_OR_RETURN(const uint64_t bytes, ShapeBytes(tensor));
+    if (tensor.begin != at || tensor.end < tensor.begin || tensor.end > blob->size()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "tensor ", tensor.name, " is at bytes [", tensor.begin, ", ", tensor.end, ") of ",
+          blob->size(), ", where [", at, ", ...) is next: a gap, an overlap or a cut"));
+    }
+    if (tensor.end - tensor.begin != bytes) {
+      return absl::InvalidArgumentError(absl::StrCat("tensor ", tensor.name, " has ",
+                                                     tensor.end - tensor.begin,
+                                                     " bytes, but its shape needs ", bytes));
+    }
+    if (tensor.begin % static_cast<uint64_t>(DTypeSize(tensor.dtype)) != 0) {
+      return absl::InvalidArgumentError(absl::StrCat("tensor ", tensor.name, " begins at byte ",
+                                                     tensor.begin,
+                                                     ", not aligned to its elements"));
+    }
+    at = tensor.end;
+  }
+  if (at != blob->size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the last ", blob->size() - at, " bytes belong to no tensor"));
+  }
+  auto weights = std::shared_ptr<const Weights>(new Weights(std::move(manifest), std::move(blob)));
+  if (weights->index_.size() != weights->manifest_.tensors.size()) {
+    return absl::InvalidArgumentError("two tensors have the same name");
+  }
+  return weights;
+}
+
+absl::StatusOr<absl::Span<const float>> Weights::F32(absl::string_view name) const {
+  const auto found = index_.find(std::string(name));
+  if (found == index_.end()) return absl::NotFoundError(absl::StrCat("there is no tensor ", name));
+  const TensorSpec& tensor = manifest_.tensors[found->second];
+  if (tensor.dtype != DType::kF32) {
+    return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " is ", DTypeName(tensor.dtype),
+                                                   ", expected F32; convert the checkpoint"));
+  }
+  return absl::MakeConstSpan(reinterpret_cast<const float*>(blob_->data() + tensor.begin),
+                             (tensor.end - tensor.begin) / sizeof(float));
+}
+
+absl::Status Weights::VerifyChecksums() const {
+  for (const TensorSpec& tensor : manifest_.tensors) {
+    const uint32_t crc = Crc32(BytesOf(*blob_, tensor));
+    if (crc != tensor.crc32) {
+      return absl::DataLossError(
+          absl::StrCat("tensor ", tensor.name, " of version ", manifest_.version, " has checksum ",
+                       absl::Hex(crc, absl::kZeroPad8), ", expected ",
+                       absl::Hex(tensor.crc32, absl::kZeroPad8), "; fetch it again"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Weights::MatchesConfig(const ModelConfig& config) const {
+  const WeightManifest layout = config.Layout();
+  for (const TensorSpec& expected : layout.tensors) {
+    const auto found = index_.find(expected.name);
+    if (found == index_.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("tensor ", expected.name, " is missing"));
+    }
+    const TensorSpec& tensor = manifest_.tensors[found->second];
+    if (tensor.shape != expected.shape) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor ", tensor.name, " has shape [", absl::StrJoin(tensor.shape, ", "),
+                       "], the config asks for [", absl::StrJoin(expected.shape, ", "), "]"));
+    }
+  }
+  if (manifest_.tensors.size() == layout.tensors.size()) return absl::OkStatus();
+  std::unordered_map<std::string, size_t> known;
+  for (const TensorSpec& expected : layout.tensors) known.emplace(expected.name, 0);
+  for (const TensorSpec& tensor : manifest_.tensors) {
+    if (known.count(tensor.name) == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor ", tensor.name, " is not part of the config's model"));
+    }
+  }
+  return absl::InternalError("the manifest lists a tensor twice");
+}
+
+std::shared_ptr<const Weights> InitWeights(const ModelConfig& config, uint64_t seed) {
+  WeightManifest manifest = config.Layout();
+  auto blob = std::make_shared<std::vector<uint8_t>>(manifest.total_bytes);
+  for (const TensorSpec& tensor : manifest.tensors) {
+    float* values = reinterpret_cast<float*>(blob->data() + tensor.begin);
+    const size_t count = (tensor.end - tensor.begin) / sizeof(float);
+    const bool norm = tensor.shape.size() == 1;
+    Rng rng(seed, absl::StrCat("init/", tensor.name));
+    for (size_t i = 0; i < count; ++i) {
+      values[i] = norm ? 1.0f : static_cast<float>(config.initializer_range * rng.NextGaussian());
+    }
+  }
+  ComputeChecksums(*blob, &manifest);
+  auto weights = Weights::Make(std::move(manifest), std::move(blob));
+  PONDER_CHECK(weights.ok(), weights.status().message());
+  return *std::move(weights);
+}
+
+void ComputeChecksums(absl::Span<const uint8_t> blob, WeightManifest* manifest) {
+  for (TensorSpec& tensor : manifest->tensors) tensor.crc32 = Crc32(BytesOf(blob, tensor));
+}
+
+}  // namespace ponder::moe

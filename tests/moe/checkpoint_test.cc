@@ -1,0 +1,218 @@
+#include "moe/checkpoint.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+
+#include "absl/strings/str_cat.h"
+#include "base/atomic_file.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ponder::moe {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
+
+Model SmallModel(uint64_t seed) {
+  ModelConfig config;
+  config.vocab_size = 8;
+  config.hidden_size = 4;
+  config.num_hidden_layers = 1;
+  config.num_attention_heads = 2;
+  config.num_key_value_heads = 1;
+  config.head_dim = 2;
+  config.num_experts = 2;
+  config.num_experts_per_tok = 1;
+  config.moe_intermediate_size = 2;
+  config.max_position_embeddings = 8;
+  return Model{config, InitWeights(config, seed)};
+}
+
+std::vector<std::string> Names(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename());
+  return names;
+}
+
+class CheckpointTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = absl::StrCat(::testing::TempDir(), "/ponder_checkpoint.", getpid());
+    fs::remove_all(root_);
+    fs::create_directories(root_);
+  }
+  void TearDown() override { fs::remove_all(root_); }
+  std::string root_;
+};
+
+TEST_F(CheckpointTest, LoadsWhatWasSaved) {
+  const Model model = SmallModel(3);
+  const std::string folder = root_ + "/a";
+  ASSERT_TRUE(SaveModel(folder + "/", model).ok());
+  EXPECT_THAT(Names(folder),
+              UnorderedElementsAre("config.json", "model.safetensors", "checksums.json"));
+  EXPECT_THAT(Names(root_), UnorderedElementsAre("a"));
+  const auto back = LoadModel(folder);
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->config.ToJson(), model.config.ToJson());
+  EXPECT_EQ(*back->weights->blob(), *model.weights->blob());
+  EXPECT_EQ(back->weights->manifest().tensors[2].crc32, model.weights->manifest().tensors[2].crc32);
+}
+
+TEST_F(CheckpointTest, ReplacesAnOlderOne) {
+  const std::string folder = root_ + "/a";
+  ASSERT_TRUE(SaveModel(folder, SmallModel(1)).ok());
+  fs::create_directories(folder + ".partial");  // left by a crash
+  ASSERT_TRUE(WriteFileAtomic(folder + ".partial/model.safetensors", "half").ok());
+  ASSERT_TRUE(SaveModel(folder, SmallModel(2)).ok());
+  EXPECT_EQ(*LoadModel(folder)->weights->blob(), *SmallModel(2).weights->blob());
+  EXPECT_THAT(Names(root_), UnorderedElementsAre("a"));
+}
+
+TEST_F(CheckpointTest, NeverReplacesWhatItDidNotWrite) {
+  const std::string folder = root_ + "/a";
+  ASSERT_TRUE(SaveModel(folder, SmallModel(1)).ok());
+  ASSERT_TRUE(WriteFileAtomic(folder + "/thesis.txt", "years of work").ok());
+  const absl::Status status = SaveModel(folder, SmallModel(2));
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+  EXPECT_THAT(status.message(), HasSubstr("thesis.txt"));
+  EXPECT_EQ(*LoadModel(folder)->weights->blob(), *SmallModel(1).weights->blob());
+  ASSERT_TRUE(WriteFileAtomic(root_ + "/file", "x").ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition(SaveModel(root_ + "/file", SmallModel(2))));
+}
+
+TEST_F(CheckpointTest, EveryFlippedByteIsNamed) {
+  const std::string folder = root_ + "/a";
+  FolderFiles files = ModelFiles(SmallModel(1));
+  files["optimizer.bin"] = "moments";
+  ASSERT_TRUE(WriteCheckedFolder(folder, files).ok());
+  ASSERT_TRUE(LoadModel(folder).ok());
+  for (const std::string& name : Names(folder)) {
+    const std::string path = absl::StrCat(folder, "/", name);
+    const std::string good = *ReadFile(path);
+    for (size_t at = 0; at < good.size(); ++at) {
+      std::string bad = good;
+      bad[at] = static_cast<char>(bad[at] ^ (1 << at % 8));
+      // Written in place: renaming and syncing for each byte would take a minute.
+      FILE* file = fopen(path.c_str(), "w");
+      fwrite(bad.data(), 1, bad.size(), file);
+      fclose(file);
+      const absl::Status status = LoadModel(folder).status();
+      ASSERT_TRUE(absl::IsDataLoss(status)) << name << " byte " << at << ": " << status;
+      ASSERT_THAT(status.message(), HasSubstr(name)) << "byte " << at;
+      ASSERT_THAT(status.message(), ::testing::Not(HasSubstr("\n")));
+    }
+    ASSERT_TRUE(WriteFileAtomic(path, good.substr(0, good.size() / 2)).ok());
+    ASSERT_THAT(LoadModel(folder).status().message(), HasSubstr(name));
+    fs::remove(path);
+    if (name != kChecksumsFile) {
+      ASSERT_THAT(LoadModel(folder).status().message(), HasSubstr(name));
+    }
+    ASSERT_TRUE(WriteFileAtomic(path, good).ok());
+  }
+}
+
+TEST_F(CheckpointTest, MissingFolderIsNamed) {
+  const absl::Status status = LoadModel(root_ + "/nowhere").status();
+  EXPECT_TRUE(absl::IsNotFound(status));
+  EXPECT_THAT(status.message(), HasSubstr(root_ + "/nowhere"));
+}
+
+TEST_F(CheckpointTest, UnwritablePlaceIsNamed) {
+  ASSERT_TRUE(WriteFileAtomic(root_ + "/file", "x").ok());
+  const absl::Status status = SaveModel(root_ + "/file/model", SmallModel(1));
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(status.message(), HasSubstr(root_ + "/file/model"));
+}
+
+TEST_F(CheckpointTest, WithoutChecksumsTheHeaderStillHolds) {
+  const std::string folder = root_ + "/a";
+  ASSERT_TRUE(SaveModel(folder, SmallModel(1)).ok());
+  fs::remove(folder + "/checksums.json");
+  ASSERT_TRUE(LoadModel(folder).ok());
+  ModelConfig other = SmallModel(1).config;
+  other.moe_intermediate_size = 6;
+  ASSERT_TRUE(WriteFileAtomic(folder + "/config.json", other.ToJson()).ok());
+  const absl::Status status = LoadModel(folder).status();
+  EXPECT_THAT(status.message(), HasSubstr("model.safetensors"));
+  EXPECT_THAT(status.message(), HasSubstr("experts.0.gate_proj"));
+}
+
+// One file with the given header text and `data` bytes behind it.
+std::string FileWith(const std::string& header, size_t data) {
+  std::string bytes;
+  for (int i = 0; i < 8; ++i) bytes.push_back(static_cast<char>(header.size() >> (8 * i) & 0xff));
+  return bytes + header + std::string(data, 'x');
+}
+
+TEST(Safetensors, ReadsWhatOtherProgramsWrite) {
+  // Any order of names, metadata, padding spaces, a scalar, an empty tensor.
+  const auto weights = ParseSafetensors(
+      FileWith(
+          R"({"b":{"dtype":"F16","shape":[2,2],"data_offsets":[8,16]},"__metadata__":{"k":"v"},)"
+          R"("a":{"dtype":"I64","shape":[],"data_offsets":[0,8]},)"
+          R"("c":{"dtype":"F32","shape":[0,3],"data_offsets":[16,16]}}   )",
+          16),
+      "x.safetensors");
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  EXPECT_EQ((*weights)->manifest().tensors[0].name, "a");
+  EXPECT_EQ((*weights)->manifest().tensors[1].shape, (std::vector<int64_t>{2, 2}));
+}
+
+TEST(Safetensors, RefusesHostileHeaders) {
+  const auto tensor = [](const std::string& name, const std::string& shape,
+                         const std::string& offsets) {
+    return absl::StrCat("\"", name, R"(":{"dtype":"F32","shape":)", shape, R"(,"data_offsets":)",
+                        offsets, "}");
+  };
+  const std::string good = tensor("a", "[2]", "[0,8]");
+  ASSERT_TRUE(ParseSafetensors(FileWith("{" + good + "}", 8), "x").ok());
+  const std::vector<std::string> bad = {
+      "",
+      "abc",
+      FileWith("{" + good + "}", 8).substr(0, 40),
+      std::string(8, '\xff') + "{}",
+      FileWith("[]", 0),
+      FileWith("{" + good, 8),
+      FileWith("{" + good + "}", 9),
+      FileWith("{" + good + "}", 7),
+      FileWith("{" + good + "," + tensor("a", "[2]", "[8,16]") + "}", 16),
+      FileWith("{" + good + "," + tensor("b", "[2]", "[4,12]") + "}", 12),
+      FileWith("{" + good + "," + tensor("b", "[2]", "[12,20]") + "}", 20),
+      FileWith("{" + tensor("a", "[2]", "[8,0]") + "}", 8),
+      FileWith("{" + tensor("a", "[-2]", "[0,8]") + "}", 8),
+      FileWith("{" + tensor("a", "[2.0]", "[0,8]") + "}", 8),
+      FileWith("{" + tensor("a", "[4611686018427387904,4]", "[0,0]") + "}", 0),
+      FileWith("{" + tensor("a", "[2]", "[0,8,8]") + "}", 8),
+      FileWith("{" + tensor("a", "[2]", "[0,18446744073709551615]") + "}", 8),
+      FileWith("{" + tensor("a", "2", "[0,8]") + "}", 8),
+      FileWith(R"({"a":{"dtype":"F8","shape":[8],"data_offsets":[0,8]}})", 8),
+      FileWith(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"more":1}})", 8),
+      FileWith(R"({"a":7})", 8),
+      FileWith(std::string(100000, '['), 8),
+  };
+  for (size_t i = 0; i < bad.size(); ++i) {
+    const absl::Status status = ParseSafetensors(bad[i], "x.safetensors").status();
+    EXPECT_TRUE(absl::IsDataLoss(status)) << "case " << i << ": " << status;
+    EXPECT_THAT(status.message(), HasSubstr("x.safetensors")) << i;
+  }
+}
+
+TEST(Safetensors, CutOrFlippedHeadersNeverCrash) {
+  const std::string good = SafetensorsBytes(*SmallModel(1).weights);
+  const size_t header_end = good.find('}', 0) + 600;
+  for (size_t at = 0; at < header_end; ++at) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ (1 << at % 7));
+    ParseSafetensors(bad, "x").status().IgnoreError();  // an error or another valid file
+    EXPECT_FALSE(ParseSafetensors(good.substr(0, at), "x").ok());
+  }
+}
+
+}  // namespace
+}  // namespace ponder::moe
