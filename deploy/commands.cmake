@@ -3,7 +3,9 @@ ponder_binary(NAME ponder
   SOURCES
     ponder.cc
     commands.cc
+    config_command.cc
   DEPS
     ponder::base
+    ponder::proto
     CLI11::CLI11)
 target_compile_definitions(ponder PRIVATE PONDER_VERSION="${PROJECT_VERSION}")

@@ -15,4 +15,6 @@ constexpr int kExitBadUsage = 2;  // the caller's: wrong arguments or a wrong co
 // kExitBadUsage for InvalidArgument and OutOfRange, kExitFailure for the rest.
 int ReportStatus(const char* command, const absl::Status& status);
 
+void RegisterConfigCommand(CLI::App& app, int& exit_code);
+
 }  // namespace ponder::deploy

@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "ponder " PONDER_VERSION);
   app.require_subcommand(1);
   int exit_code = 0;
+  ponder::deploy::RegisterConfigCommand(app, exit_code);
 
   try {
     app.parse(argc, argv);

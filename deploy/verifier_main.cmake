@@ -1,1 +1,1 @@
-# see deploy/CMakeLists.txt
+ponder_binary(NAME ponder-verifier SOURCES verifier_main.cc DEPS ponder::verifier CLI11::CLI11)

@@ -1,0 +1,1 @@
+ponder_test(NAME proto_config SOURCES config_test.cc DEPS ponder::proto)

@@ -1,0 +1,128 @@
+// ponder-verifier as its users start it.
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/atomic_file.h"
+#include "gmock/gmock.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "proto/verifier.grpc.pb.h"
+
+namespace ponder::verifier {
+namespace {
+
+const char kBinary[] = PONDER_BINARY_DIR "/bin/ponder-verifier";
+
+class CommandTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string folder = testing::TempDir() + "verifier_command_XXXXXX";
+    ASSERT_NE(mkdtemp(folder.data()), nullptr);
+    folder_ = folder;
+  }
+  void TearDown() override {
+    if (server_ > 0) {
+      kill(server_, SIGKILL);
+      waitpid(server_, nullptr, 0);
+    }
+    for (const char* file : {"/port", "/in", "/out", "/err"}) unlink((folder_ + file).c_str());
+    rmdir(folder_.c_str());
+  }
+
+  // Output goes to the files out and err in the folder.
+  pid_t Start(std::vector<std::string> arguments) {
+    std::vector<char*> argv = {const_cast<char*>(kBinary)};
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC;
+    posix_spawn_file_actions_addopen(&files, 1, (folder_ + "/out").c_str(), flags, 0600);
+    posix_spawn_file_actions_addopen(&files, 2, (folder_ + "/err").c_str(), flags, 0600);
+    pid_t pid = -1;
+    EXPECT_EQ(posix_spawn(&pid, kBinary, &files, nullptr, argv.data(), environ), 0);
+    posix_spawn_file_actions_destroy(&files);
+    return pid;
+  }
+
+  static int ExitCode(pid_t pid) {
+    int status = 0;
+    EXPECT_EQ(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+
+  // Starts the service and waits until it says where it listens.
+  std::string Serve() {
+    server_ = Start({"serve", "--listen", "127.0.0.1:0", "--port-file", folder_ + "/port"});
+    const absl::Time deadline = absl::Now() + absl::Seconds(60);
+    while (absl::Now() < deadline) {
+      const auto address = ReadFile(folder_ + "/port");
+      if (address.ok()) return *address;
+      absl::SleepFor(absl::Milliseconds(2));
+    }
+    return "";
+  }
+
+  std::string Read(const char* file) { return ReadFile(folder_ + file).value_or(""); }
+
+  std::string folder_;
+  pid_t server_ = -1;
+};
+
+TEST_F(CommandTest, ServesUntilToldToStop) {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    unlink((folder_ + "/port").c_str());
+    const std::string address = Serve();
+    auto stub =
+        v1::Verifier::NewStub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+    grpc::ClientContext context;
+    v1::GradeRequest request;
+    v1::GradeResponse response;
+    request.set_kind("math");
+    request.set_gold("4");
+    request.set_response("\\boxed{4}");
+    const grpc::Status status = stub->Grade(&context, request, &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(response.verdict().outcome(), v1::Verdict::CORRECT);
+    kill(server_, signal);
+    EXPECT_EQ(ExitCode(server_), 0);
+    server_ = -1;
+  }
+}
+
+TEST_F(CommandTest, TakenPortIsOneLineAndExitOne) {
+  const std::string address = Serve();
+  EXPECT_EQ(ExitCode(Start({"serve", "--listen", address})), 1);
+  const std::string error = Read("/err");
+  EXPECT_THAT(error, testing::HasSubstr(address));
+  EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 1) << error;
+}
+
+TEST_F(CommandTest, GradesAFile) {
+  ASSERT_TRUE(WriteFileAtomic(folder_ + "/in",
+                              R"({"id": "x", "kind": "math", "gold": "4", "response": "4"})")
+                  .ok());
+  EXPECT_EQ(ExitCode(Start({"grade", "--in", folder_ + "/in"})), 0);
+  EXPECT_THAT(Read("/out"), testing::StartsWith(R"({"id":"x","verdict":"correct")"));
+}
+
+TEST_F(CommandTest, BrokenLineIsNamedAndExitOne) {
+  ASSERT_TRUE(WriteFileAtomic(folder_ + "/in", "\n{").ok());
+  EXPECT_EQ(ExitCode(Start({"grade", "--in", folder_ + "/in"})), 1);
+  EXPECT_THAT(Read("/err"), testing::HasSubstr("line 2"));
+  EXPECT_EQ(ExitCode(Start({"grade", "--in", folder_ + "/missing"})), 1);
+  EXPECT_THAT(Read("/err"), testing::HasSubstr("/missing"));
+}
+
+}  // namespace
+}  // namespace ponder::verifier

@@ -1,0 +1,75 @@
+#include "verifier/offline.h"
+
+#include <sstream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace ponder::verifier {
+namespace {
+
+TEST(Offline, AnswersInTheOrderOfTheLines) {
+  std::string lines;
+  for (int i = 0; i < 10000; ++i) {
+    absl::StrAppend(&lines, R"({"id": )", i, R"(, "kind": "math", "gold": "7", "response": ")",
+                    i % 10, "\"}\n");
+  }
+  std::istringstream in(lines);
+  std::ostringstream out, errors;
+  const auto report = GradeLines(MakeGraders(), 4, in, out, errors);
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->graded, 10000);
+  EXPECT_EQ(errors.str(), "");
+  std::istringstream answers(out.str());
+  std::string line;
+  for (int i = 0; i < 10000; ++i) {
+    ASSERT_TRUE(std::getline(answers, line));
+    const auto answer = nlohmann::ordered_json::parse(line);
+    ASSERT_EQ(answer["id"], i);
+    ASSERT_EQ(answer["verdict"], i % 10 == 7 ? "correct" : "wrong");
+  }
+  EXPECT_FALSE(std::getline(answers, line));
+}
+
+TEST(Offline, WritesTheFieldsInOrderAndEchoesAnyId) {
+  std::istringstream in(
+      R"({"id": ["a", 1], "kind": "math", "gold": "1", "response": "x\n#### 2"})");
+  std::ostringstream out, errors;
+  ASSERT_TRUE(GradeLines(MakeGraders(), 1, in, out, errors).ok());
+  EXPECT_THAT(out.str(),
+              testing::StartsWith(
+                  R"({"id":["a",1],"verdict":"wrong","detail":"","extracted":"2","reason":)"));
+}
+
+TEST(Offline, NamesBrokenLinesAndGradesTheOthers) {
+  std::istringstream in(
+      "{\"id\": 1, \"kind\": \"math\", \"gold\": \"1\", \"response\": \"1\"}\n"
+      "\n"
+      "{\"id\": 2, \"kind\": \"math\", \"gold\": \"1\"\n"
+      "{\"id\": 3, \"kind\": \"alchemy\", \"gold\": \"1\", \"response\": \"1\"}\n"
+      "{\"id\": 4, \"kind\": \"math\", \"gold\": 1, \"response\": \"1\"}\n"
+      "{\"id\": 5, \"kind\": \"math\", \"gold\": \"1\", \"response\": \"1\"}\n");
+  std::ostringstream out, errors;
+  const auto report = GradeLines(MakeGraders(), 2, in, out, errors);
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->graded, 2);
+  EXPECT_THAT(report->broken_lines, testing::ElementsAre(3, 4, 5));
+  EXPECT_EQ(errors.str(),
+            "line 3: not JSON\n"
+            "line 4: no grader of kind 'alchemy'; known: math\n"
+            "line 5: 'gold' is not a string\n");
+}
+
+TEST(Offline, SaysWhenItCantWrite) {
+  std::istringstream in(R"({"id": 1, "kind": "math", "gold": "1", "response": "1"})");
+  std::ostringstream out, errors;
+  out.setstate(std::ios::badbit);
+  EXPECT_EQ(GradeLines(MakeGraders(), 1, in, out, errors).status().code(),
+            absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace ponder::verifier

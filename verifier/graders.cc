@@ -1,0 +1,42 @@
+#include "verifier/graders.h"
+
+#include <exception>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "verifier/math/math_grader.h"
+
+namespace ponder::verifier {
+
+absl::StatusOr<const Grader*> Graders::Find(absl::string_view kind) const {
+  const auto found = by_kind_.find(kind);
+  if (found != by_kind_.end()) return found->second.get();
+  std::vector<absl::string_view> known;
+  for (const auto& [name, grader] : by_kind_) known.push_back(name);
+  return absl::InvalidArgumentError(absl::StrCat("no grader of kind '", kind.substr(0, 64),
+                                                 "'; known: ", absl::StrJoin(known, ", ")));
+}
+
+Graders MakeGraders() {
+  Graders::Map by_kind;
+  by_kind["math"] = std::make_unique<MathGrader>();
+  return Graders(std::move(by_kind));
+}
+
+Verdict TimedGrade(const Grader& grader, const Question& question, absl::Time deadline) {
+  const absl::Time start = absl::Now();
+  Verdict verdict;
+  try {
+    verdict = grader.Grade(question, deadline);
+  } catch (const std::exception& failure) {
+    verdict = Verdict();
+    verdict.reason = absl::StrCat("the grader failed: ", failure.what());
+  }
+  verdict.cost_seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  return verdict;
+}
+
+}  // namespace ponder::verifier

@@ -1,0 +1,99 @@
+#include "verifier/offline.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "nlohmann/json.hpp"
+
+namespace ponder::verifier {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kBlock = 4096;  // lines held in memory
+
+struct Line {
+  int64_t number = 0;
+  std::string text;
+  absl::StatusOr<std::string> answer;  // a line of output
+};
+
+absl::StatusOr<std::string> Field(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end()) return absl::InvalidArgumentError(absl::StrCat("no '", name, "'"));
+  if (!found->is_string()) {
+    return absl::InvalidArgumentError(absl::StrCat("'", name, "' is not a string"));
+  }
+  return found->get<std::string>();
+}
+
+absl::StatusOr<std::string> GradeLine(const Graders& graders, const std::string& text) {
+  const Json object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (object.is_discarded()) return absl::InvalidArgumentError("not JSON");
+  if (!object.is_object()) return absl::InvalidArgumentError("not a JSON object");
+  PONDER_ASSIGN_OR_RETURN(const std::string kind, Field(object, "kind"));
+  PONDER_ASSIGN_OR_RETURN(const Grader* grader, graders.Find(kind));
+  PONDER_ASSIGN_OR_RETURN(const std::string gold, Field(object, "gold"));
+  PONDER_ASSIGN_OR_RETURN(const std::string response, Field(object, "response"));
+  const Verdict verdict = TimedGrade(*grader, {gold, response}, absl::InfiniteFuture());
+  Json answer;
+  answer["id"] = object.value("id", Json());
+  answer["verdict"] = OutcomeName(verdict.outcome);
+  answer["detail"] = verdict.detail;
+  answer["extracted"] = verdict.extracted;
+  answer["reason"] = verdict.reason;
+  return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void GradeBlock(const Graders& graders, int threads, std::vector<Line>* block) {
+  std::atomic<size_t> next{0};
+  const auto work = [&] {
+    for (size_t i; (i = next++) < block->size();) {
+      (*block)[i].answer = GradeLine(graders, (*block)[i].text);
+    }
+  };
+  std::vector<std::thread> others;
+  for (int t = 1; t < std::min<int>(threads, block->size()); ++t) others.emplace_back(work);
+  work();
+  for (std::thread& other : others) other.join();
+}
+
+}  // namespace
+
+absl::StatusOr<OfflineReport> GradeLines(const Graders& graders, int threads, std::istream& in,
+                                         std::ostream& out, std::ostream& errors) {
+  OfflineReport report;
+  std::vector<Line> block;
+  const auto flush = [&] {
+    GradeBlock(graders, threads, &block);
+    for (const Line& line : block) {
+      if (line.answer.ok()) {
+        out << *line.answer << '\n';
+        ++report.graded;
+      } else {
+        errors << "line " << line.number << ": " << line.answer.status().message() << '\n';
+        report.broken_lines.push_back(line.number);
+      }
+    }
+    out.flush();
+    block.clear();
+    return out.good();
+  };
+  int64_t number = 0;
+  for (std::string text; std::getline(in, text);) {
+    ++number;
+    if (absl::StripAsciiWhitespace(text).empty()) continue;
+    block.push_back({number, std::move(text), std::string()});
+    if (block.size() == kBlock && !flush()) break;
+  }
+  if (out.good()) flush();
+  if (!out.good()) return absl::UnavailableError("can't write the verdicts: is the disk full?");
+  return report;
+}
+
+}  // namespace ponder::verifier

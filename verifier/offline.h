@@ -1,0 +1,27 @@
+// The graders on a file: JSON lines in, JSON lines out, in the same order.
+#pragma once
+
+#include <cstdint>
+#include <istream>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "verifier/graders.h"
+
+namespace ponder::verifier {
+
+struct OfflineReport {
+  int64_t graded = 0;
+  std::vector<int64_t> broken_lines;  // numbered from 1
+};
+
+// A line {"id", "kind", "gold", "response"} gives a line {"id", "verdict", "detail", "extracted",
+// "reason"}; `id` may be any JSON value. A line that is not such an object, or of an unknown kind,
+// gives no line in `out` but one in `errors` with its number. Empty lines are passed over. Blocks
+// of lines are judged by `threads` threads. Unavailable: `out` can't be written.
+absl::StatusOr<OfflineReport> GradeLines(const Graders& graders, int threads, std::istream& in,
+                                         std::ostream& out, std::ostream& errors);
+
+}  // namespace ponder::verifier

@@ -1,0 +1,34 @@
+// The threads that judge.
+#pragma once
+
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "base/queue.h"
+
+namespace ponder::verifier {
+
+// A machine: threads that take work from one bounded queue. Thread-safe.
+class Workers {
+ public:
+  struct Options {
+    int threads = 2;
+    size_t queue_capacity = 1024;  // pieces of work that may wait
+  };
+  explicit Workers(const Options& options);
+  // Does what is still queued, then ends the threads.
+  ~Workers();
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  // Never waits. False: the queue is full, `work` is dropped.
+  bool TryRun(std::function<void()> work) { return queue_.TryPush(std::move(work)); }
+  int threads() const { return static_cast<int>(threads_.size()); }
+
+ private:
+  Queue<std::function<void()>> queue_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace ponder::verifier
