@@ -1,0 +1,101 @@
+// The reinforcement-learning stage of ponder-learner: the sample pool and the weights served by rank 0, the updates by all.
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/atomic_file.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "data/prompt_set.h"
+#include "deploy/learner_rank.h"
+#include "deploy/learner_stages.h"
+#include "deploy/run_folder.h"
+#include "learner/learner_service.h"
+#include "learner/ledger.h"
+#include "learner/sample_pool.h"
+#include "learner/train_loop.h"
+#include "learner/weight_store.h"
+#include "moe/checkpoint.h"
+
+namespace ponder::deploy {
+namespace {
+
+learner::TrainLoop::Options LoopOptions(const v1::Config& config, const std::string& checkpoints) {
+  learner::TrainLoop::Options options;
+  options.seed = config.seed();
+  options.steps = config.rl().steps();
+  options.minibatches = config.rl().minibatches();
+  options.lr = config.learner().optimizer().lr();
+  options.warmup_steps = config.learner().optimizer().warmup_steps();
+  options.reward.max_response_tokens = config.rl().max_response_tokens();
+  options.reward.overlong_cache = config.rl().overlong_cache();
+  options.checkpoint_every = config.learner().checkpoint_every();
+  options.keep_checkpoints = config.learner().keep_checkpoints();
+  options.checkpoints = checkpoints;
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<learner::SamplePool>> OpenPool(const v1::Config& config, const RunFolder& run,
+                                                              const learner::TrainState& start) {
+  data::PromptSetOptions limits;
+  limits.max_prompt_tokens = config.data().max_prompt_tokens();
+  limits.system_prompt = config.data().system_prompt();
+  PONDER_ASSIGN_OR_RETURN(data::PromptSet set, data::LoadPrompts(run.train_prompts(), limits));
+  PONDER_ASSIGN_OR_RETURN(auto ledger, learner::Ledger::Open(run.pool()));
+  learner::SamplePool::Options options;
+  options.seed = config.seed();
+  options.group_size = config.rl().group_size();
+  options.groups_per_step = config.rl().groups_per_step();
+  options.max_staleness = config.pool().max_staleness();
+  options.lease = absl::Seconds(config.pool().lease_seconds());
+  options.max_attempts = config.pool().max_attempts();
+  options.dynamic_sampling = config.rl().dynamic_sampling();
+  options.max_degenerate_groups = config.rl().max_degenerate_groups();
+  return learner::SamplePool::Make(options, std::move(set.prompts), std::move(ledger),
+                                   {start.step, start.next_group_id, start.version});
+}
+
+}  // namespace
+
+absl::Status RunRl(const StageArguments& arguments) {
+  const RunFolder run{arguments.run};
+  const v1::Config& config = arguments.config;
+  const std::string checkpoints = run.checkpoints("rl");
+  PONDER_ASSIGN_OR_RETURN(auto rank, OpenLearnerRank(config, arguments.model, checkpoints, arguments.resume));
+
+  std::unique_ptr<learner::SamplePool> pool;
+  std::unique_ptr<learner::WeightStore> weights;
+  std::unique_ptr<learner::LearnerService> service;
+  std::unique_ptr<MetricsLog> metrics;
+  if (rank->leads()) {
+    PONDER_ASSIGN_OR_RETURN(metrics, MetricsLog::Open(run.metrics()));
+    PONDER_ASSIGN_OR_RETURN(pool, OpenPool(config, run, rank->start));
+    weights = std::make_unique<learner::WeightStore>(rank->decoder->config().ToJson());
+    learner::LearnerService::Options options;
+    options.listen = config.learner().listen();
+    PONDER_ASSIGN_OR_RETURN(service, learner::LearnerService::Start(options, *pool, *weights));
+    PONDER_RETURN_IF_ERROR(WriteFileAtomic(arguments.port_file, service->address()));
+    PONDER_LOG(kInfo, "serving prompts and weights on ", service->address());
+  }
+
+  learner::TrainLoop loop(LoopOptions(config, checkpoints), rank->start, *rank->decoder, *rank->updater, rank->mesh,
+                          {pool.get(), weights.get(), metrics.get()});
+  {
+    StopSignal stop([&loop, leads = rank->leads()] {
+      if (leads) loop.Stop();
+    });
+    PONDER_RETURN_IF_ERROR(loop.Run());
+  }
+  PONDER_ASSIGN_OR_RETURN(auto trained, rank->decoder->Export(0));
+  if (!rank->leads()) return absl::OkStatus();
+  PONDER_RETURN_IF_ERROR(pool->Finish());
+  PONDER_RETURN_IF_ERROR(moe::SaveModel(arguments.out, {rank->decoder->config(), std::move(trained)}));
+  // Actors hear that the run is finished before the service goes away.
+  service->Shutdown(absl::Seconds(5));
+  return absl::OkStatus();
+}
+
+}  // namespace ponder::deploy
