@@ -4,8 +4,10 @@ ponder_binary(NAME ponder
     ponder.cc
     commands.cc
     config_command.cc
+    data_command.cc
   DEPS
     ponder::base
+    ponder::data
     ponder::proto
     CLI11::CLI11)
 target_compile_definitions(ponder PRIVATE PONDER_VERSION="${PROJECT_VERSION}")

@@ -16,5 +16,6 @@ constexpr int kExitBadUsage = 2;  // the caller's: wrong arguments or a wrong co
 int ReportStatus(const char* command, const absl::Status& status);
 
 void RegisterConfigCommand(CLI::App& app, int& exit_code);
+void RegisterDataCommand(CLI::App& app, int& exit_code);
 
 }  // namespace ponder::deploy

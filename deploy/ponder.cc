@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   int exit_code = 0;
   ponder::deploy::RegisterConfigCommand(app, exit_code);
+  ponder::deploy::RegisterDataCommand(app, exit_code);
 
   try {
     app.parse(argc, argv);
