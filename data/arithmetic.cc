@@ -1,6 +1,7 @@
 #include "data/arithmetic.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -118,8 +119,10 @@ std::optional<Problem> Chain(int64_t number) {
   }
   if (result < 0) return std::nullopt;
   problem.answer = absl::StrCat(result);
-  problem.canonical = absl::StrCat(shape, ":", adds ? std::min(a, b) : a, ",",
-                                   adds ? std::max(a, b) : b, ",", c, ",", d);
+  // The bracket's sum, or the product of shape 2, may be swapped.
+  int64_t low = a, high = shape == 2 ? c : b;
+  if ((adds || shape == 2) && low > high) std::swap(low, high);
+  problem.canonical = absl::StrCat(shape, ":", low, ",", high, ",", shape == 2 ? b : c, ",", d);
   problem.difficulty = shape < 2 ? 1 : 2;
   absl::StrAppend(&problem.question, "=?");
   return problem;
