@@ -1,1 +1,18 @@
 # ponder::moe: the trainable decoder.
+ponder_library(NAME moe TORCH
+  SOURCES
+    decoder.cc
+    layers/attention_block.cc
+    layers/autograd.cc
+    layers/batch.cc
+    layers/embedding.cc
+    layers/expert_exchange.cc
+    layers/linear.cc
+    layers/lm_head.cc
+    layers/mlp.cc
+    layers/moe_block.cc
+    layers/parameter_store.cc
+    layers/rms_norm.cc
+    layers/shared_mlp.cc
+    layers/workspace.cc
+  DEPS ponder::model ponder::kernels ponder::comm absl::flat_hash_map)

@@ -1,0 +1,192 @@
+// See decoder.h.
+#include "moe/decoder.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "moe/layers/attention_block.h"
+#include "moe/layers/autograd.h"
+#include "moe/layers/batch.h"
+#include "moe/layers/embedding.h"
+#include "moe/layers/expert_exchange.h"
+#include "moe/layers/lm_head.h"
+#include "moe/layers/mlp.h"
+#include "moe/layers/moe_block.h"
+#include "moe/layers/parameter_store.h"
+#include "moe/layers/workspace.h"
+
+namespace ponder::moe {
+namespace {
+
+constexpr char kEmbedding[] = "model.embed_tokens.weight";
+constexpr char kFinalNorm[] = "model.norm.weight";
+constexpr char kHead[] = "lm_head.weight";
+
+// Runs `body`, which calls LibTorch, and turns what it throws into a status.
+template <typename Body>
+absl::Status Guarded(absl::string_view what, Body body) {
+  try {
+    body();
+    return absl::OkStatus();
+  } catch (const StatusError& error) {
+    return Annotate(error.status(), what);
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat(what, ": ", error.what()));
+  }
+}
+
+ExpertShard ShardOf(const ModelConfig& config, comm::Group* group) {
+  const int64_t ranks = group == nullptr ? 1 : group->size();
+  const int64_t count = config.num_experts / ranks;
+  return {group == nullptr ? 0 : group->rank() * count, count};
+}
+
+}  // namespace
+
+double RouterStats::MeanLoadImbalance() const {
+  double sum = 0;
+  int64_t layers = 0;
+  for (const std::vector<int64_t>& counts : expert_tokens) {
+    int64_t total = 0;
+    for (int64_t count : counts) total += count;
+    if (total == 0) continue;
+    sum += static_cast<double>(*std::max_element(counts.begin(), counts.end())) * counts.size() /
+           total;
+    ++layers;
+  }
+  return layers == 0 ? 0 : sum / layers;
+}
+
+struct Decoder::State {
+  State(const ModelConfig& config, const Options& options, comm::Group* expert_group);
+
+  const ModelConfig config;
+  comm::Group* const expert_group;  // null when the experts are not sharded
+  Workspace workspace;
+  const RotaryTables rotary;
+  ParameterStore store;
+  std::unique_ptr<ExpertExchange> exchange;  // with an expert group
+  Embedding embedding;
+  std::vector<std::unique_ptr<Block>> blocks;
+  std::vector<MoeBlock*> moe_blocks;  // those of `blocks` that route
+  LmHead head;
+  at::Tensor table;  // the embedding's parameter
+};
+
+Decoder::State::State(const ModelConfig& config, const Options& options, comm::Group* expert_group)
+    : config(config),
+      expert_group(expert_group),
+      workspace(options.threads),
+      rotary(config),
+      store(config, ShardOf(config, expert_group)),
+      embedding(store.View(kEmbedding), workspace),
+      head(store.View(kFinalNorm), config.rms_norm_eps,
+           store.View(config.tie_word_embeddings ? kEmbedding : kHead), workspace) {
+  if (expert_group != nullptr) {
+    exchange = std::make_unique<ExpertExchange>(*expert_group, config.num_experts, workspace);
+  }
+  for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
+    blocks.push_back(std::make_unique<AttentionBlock>(config, layer, store, rotary, workspace));
+    if (config.IsMoeLayer(layer)) {
+      auto moe = std::make_unique<MoeBlock>(config, layer, store, ShardOf(config, expert_group),
+                                            exchange.get(), workspace);
+      moe_blocks.push_back(moe.get());
+      blocks.push_back(std::move(moe));
+    } else {
+      blocks.push_back(std::make_unique<DenseBlock>(config, layer, store, workspace));
+    }
+  }
+  for (const Parameter& parameter : store.parameters()) {
+    if (parameter.name == kEmbedding) table = parameter.tensor;
+  }
+}
+
+Decoder::Decoder(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Decoder::~Decoder() = default;
+
+absl::StatusOr<std::unique_ptr<Decoder>> Decoder::Make(const ModelConfig& config,
+                                                       const Weights& weights,
+                                                       const Options& options,
+                                                       comm::Group* expert_group) {
+  PONDER_RETURN_IF_ERROR(config.Validate());
+  PONDER_RETURN_IF_ERROR(weights.MatchesConfig(config));
+  if (options.threads < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("decoder: threads is ", options.threads, ", below 1"));
+  }
+  if (expert_group != nullptr && expert_group->size() == 1) expert_group = nullptr;
+  if (expert_group != nullptr &&
+      (config.num_experts == 0 || config.num_experts % expert_group->size() != 0)) {
+    return absl::InvalidArgumentError(absl::StrCat(config.num_experts,
+                                                   " experts can't be split evenly over ",
+                                                   expert_group->size(), " expert-parallel ranks"));
+  }
+  at::set_num_threads(1);
+  std::unique_ptr<Decoder> decoder(
+      new Decoder(std::make_unique<State>(config, options, expert_group)));
+  PONDER_RETURN_IF_ERROR(decoder->Load(weights));
+  return decoder;
+}
+
+const ModelConfig& Decoder::config() const { return state_->config; }
+absl::Span<const Parameter> Decoder::parameters() const { return state_->store.parameters(); }
+absl::Span<float> Decoder::replicated_gradients() {
+  return state_->store.gradients(/*expert=*/false);
+}
+absl::Span<float> Decoder::expert_gradients() { return state_->store.gradients(/*expert=*/true); }
+void Decoder::ZeroGradients() { state_->store.ZeroGradients(); }
+
+void Decoder::WeightsChanged() {
+  for (const std::unique_ptr<Block>& block : state_->blocks) block->Pack();
+  state_->head.Pack();
+}
+
+absl::StatusOr<TokenStats> Decoder::Forward(const PackedBatch& packed,
+                                            absl::Span<const int32_t> rows,
+                                            absl::Span<const int32_t> targets, float temperature) {
+  PONDER_ASSIGN_OR_RETURN(Batch checked, CheckBatch(state_->config, packed));
+  PONDER_RETURN_IF_ERROR(CheckTargets(state_->config, checked.size(), rows, targets, temperature));
+  const auto batch = std::make_shared<const Batch>(std::move(checked));
+  TokenStats stats;
+  PONDER_RETURN_IF_ERROR(Guarded("forward", [&] {
+    at::Tensor x = ApplyEmbedding(state_->embedding, batch, state_->table);
+    for (const std::unique_ptr<Block>& block : state_->blocks) x = ApplyBlock(*block, batch, x);
+    LmHead::Query query{{rows.begin(), rows.end()}, {targets.begin(), targets.end()}, temperature};
+    stats = ApplyLmHead(state_->head, std::move(query), x);
+  }));
+  return stats;
+}
+
+absl::Status Decoder::Backward(const at::Tensor& loss) {
+  return Guarded("backward", [&] { loss.backward(); });
+}
+
+RouterStats Decoder::TakeRouterStats() {
+  RouterStats stats;
+  for (MoeBlock* block : state_->moe_blocks) {
+    LayerRouterStats& layer = block->stats();
+    stats.expert_tokens.push_back(layer.expert_tokens);
+    stats.entropy_sum += layer.entropy_sum;
+    stats.tokens += layer.tokens;
+    layer = {std::vector<int64_t>(layer.expert_tokens.size(), 0), 0, 0};
+  }
+  return stats;
+}
+
+absl::StatusOr<std::shared_ptr<const Weights>> Decoder::Export(int64_t version) {
+  return state_->store.Export(version, state_->expert_group);
+}
+
+absl::Status Decoder::Load(const Weights& weights) {
+  PONDER_RETURN_IF_ERROR(weights.MatchesConfig(state_->config));
+  PONDER_RETURN_IF_ERROR(state_->store.Load(weights));
+  WeightsChanged();
+  return absl::OkStatus();
+}
+
+}  // namespace ponder::moe

@@ -1,0 +1,194 @@
+// See attention_block.h.
+#include "moe/layers/attention_block.h"
+
+#include <torch/torch.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "moe/kernels/elementwise.h"
+
+namespace ponder::moe {
+
+struct AttentionBlock::Kept : Block::Saved {
+  at::Tensor x;             // [T, H]
+  at::Tensor inv_rms;       // [T]
+  at::Tensor q, k, v;       // projections: [T, NH * D], [T, KH * D] twice
+  at::Tensor q_inv, k_inv;  // with QK-norm: [T, NH], [T, KH]
+  at::Tensor out;           // [T, NH * D]
+  at::Tensor lse;           // [T, NH]
+};
+
+RotaryTables::RotaryTables(const ModelConfig& config) {
+  const int64_t half = config.head_dim / 2;
+  const std::vector<float> inv_freq = config.rope_inv_freq();
+  cos.Resize(config.max_position_embeddings * half);
+  sin.Resize(config.max_position_embeddings * half);
+  kernels::RopeTables(inv_freq.data(), half, config.max_position_embeddings, cos.data(),
+                      sin.data());
+}
+
+AttentionBlock::AttentionBlock(const ModelConfig& config, int64_t layer,
+                               const ParameterStore& parameters, const RotaryTables& rotary,
+                               Workspace& workspace)
+    : workspace_(workspace),
+      rotary_(rotary),
+      shape_(config.attention_shape()),
+      norm_(workspace,
+            parameters.View(absl::StrCat("model.layers.", layer, ".input_layernorm.weight")),
+            config.rms_norm_eps),
+      q_proj_(workspace,
+              parameters.View(absl::StrCat("model.layers.", layer, ".self_attn.q_proj.weight"))),
+      k_proj_(workspace,
+              parameters.View(absl::StrCat("model.layers.", layer, ".self_attn.k_proj.weight"))),
+      v_proj_(workspace,
+              parameters.View(absl::StrCat("model.layers.", layer, ".self_attn.v_proj.weight"))),
+      o_proj_(workspace,
+              parameters.View(absl::StrCat("model.layers.", layer, ".self_attn.o_proj.weight"))) {
+  if (config.use_qk_norm) {
+    const std::string prefix = absl::StrCat("model.layers.", layer, ".self_attn.");
+    q_norm_.emplace(workspace, parameters.View(prefix + "q_norm.weight"), config.rms_norm_eps);
+    k_norm_.emplace(workspace, parameters.View(prefix + "k_norm.weight"), config.rms_norm_eps);
+  }
+}
+
+void AttentionBlock::Pack() {
+  for (Linear* linear : {&q_proj_, &k_proj_, &v_proj_, &o_proj_}) linear->Pack();
+}
+
+at::Tensor AttentionBlock::Rotated(const Batch& batch, const at::Tensor& projected, int64_t heads,
+                                   const std::optional<RmsNorm>& norm,
+                                   const at::Tensor* inv_rms) const {
+  const int64_t t = batch.size();
+  at::Tensor rotated = NewActivation(projected.sizes());
+  float* out = rotated.data_ptr<float>();
+  const float* in = projected.data_ptr<float>();
+  if (norm) {
+    norm->Forward(in, t * heads, out, inv_rms == nullptr ? nullptr : inv_rms->data_ptr<float>());
+  } else {
+    std::memcpy(out, in, projected.numel() * sizeof(float));
+  }
+  kernels::Rope(workspace_.pool, out, heads * shape_.head_dim, t, heads, shape_.head_dim,
+                batch.positions.data(), rotary_.cos.data(), rotary_.sin.data());
+  return rotated;
+}
+
+at::Tensor AttentionBlock::RotatedBackward(const Batch& batch, at::Tensor dheads,
+                                           const at::Tensor& projected, int64_t heads,
+                                           const std::optional<RmsNorm>& norm,
+                                           const at::Tensor& inv_rms) const {
+  const int64_t t = batch.size();
+  kernels::Rope(workspace_.pool, dheads.data_ptr<float>(), heads * shape_.head_dim, t, heads,
+                shape_.head_dim, batch.positions.data(), rotary_.cos.data(), rotary_.sin.data(),
+                /*inverse=*/true);
+  if (!norm) return dheads;
+  at::Tensor dprojected = NewActivation(dheads.sizes());
+  norm->Backward(dheads.data_ptr<float>(), projected.data_ptr<float>(), inv_rms.data_ptr<float>(),
+                 t * heads, dprojected.data_ptr<float>());
+  return dprojected;
+}
+
+void AttentionBlock::Attend(const Batch& batch, const at::Tensor& q, const at::Tensor& k,
+                            const at::Tensor& v, float* out, float* lse) const {
+  // Each sequence gets pages of its own for the length of this call, as in inference.
+  const int64_t t = batch.size();
+  const int64_t page_floats = kernels::KvPageFloats(shape_, /*layers=*/1);
+  std::vector<int64_t> first_page;
+  int64_t num_pages = 0;
+  for (size_t s = 0; s + 1 < batch.starts.size(); ++s) {
+    first_page.push_back(num_pages);
+    const int64_t length = batch.starts[s + 1] - batch.starts[s];
+    num_pages += (length + kernels::kKvBlock - 1) / kernels::kKvBlock;
+  }
+  workspace_.kv_pages.Resize(num_pages * page_floats);
+  std::vector<float*> pages(num_pages);
+  for (int64_t p = 0; p < num_pages; ++p) pages[p] = workspace_.kv_pages.data() + p * page_floats;
+  std::vector<kernels::AttentionRow> rows(t);
+  for (size_t s = 0; s + 1 < batch.starts.size(); ++s) {
+    for (int64_t i = batch.starts[s]; i < batch.starts[s + 1]; ++i) {
+      rows[i] = {pages.data() + first_page[s], batch.positions[i] + 1};
+    }
+  }
+  kernels::StoreKv(shape_, /*layer=*/0, k.data_ptr<float>(), v.data_ptr<float>(), k.size(1), rows);
+  kernels::AttentionForward(workspace_.pool, shape_, /*layer=*/0, q.data_ptr<float>(), q.size(1),
+                            rows, out, lse);
+}
+
+absl::StatusOr<at::Tensor> AttentionBlock::Forward(const Batch& batch, const at::Tensor& x_TH,
+                                                   std::unique_ptr<Saved>* saved) {
+  const int64_t t = batch.size();
+  const int64_t h = x_TH.size(1);
+  auto kept = std::make_unique<Kept>();
+  kept->x = x_TH;
+  kept->inv_rms = NewActivation({t});
+  kept->q = NewActivation({t, q_proj_.out()});
+  kept->k = NewActivation({t, k_proj_.out()});
+  kept->v = NewActivation({t, v_proj_.out()});
+  kept->q_inv = NewActivation({t, shape_.heads});
+  kept->k_inv = NewActivation({t, shape_.kv_heads});
+  kept->out = NewActivation({t, q_proj_.out()});
+  kept->lse = NewActivation({t, shape_.heads});
+  at::Tensor y = NewActivation({t, h});  // first the normed input, then the result
+  if (t > 0) {
+    norm_.Forward(x_TH.data_ptr<float>(), t, y.data_ptr<float>(), kept->inv_rms.data_ptr<float>());
+    q_proj_.Forward(y.data_ptr<float>(), t, kept->q.data_ptr<float>(), q_proj_.out());
+    k_proj_.Forward(y.data_ptr<float>(), t, kept->k.data_ptr<float>(), k_proj_.out());
+    v_proj_.Forward(y.data_ptr<float>(), t, kept->v.data_ptr<float>(), v_proj_.out());
+    const at::Tensor q = Rotated(batch, kept->q, shape_.heads, q_norm_, &kept->q_inv);
+    const at::Tensor k = Rotated(batch, kept->k, shape_.kv_heads, k_norm_, &kept->k_inv);
+    Attend(batch, q, k, kept->v, kept->out.data_ptr<float>(), kept->lse.data_ptr<float>());
+    o_proj_.Forward(kept->out.data_ptr<float>(), t, y.data_ptr<float>(), h);
+    kernels::AddInPlace(workspace_.pool, y.data_ptr<float>(), x_TH.data_ptr<float>(), t * h);
+  }
+  if (saved != nullptr) *saved = std::move(kept);
+  return y;
+}
+
+absl::StatusOr<at::Tensor> AttentionBlock::Backward(const Batch& batch, const at::Tensor& dy_TH,
+                                                    const Saved& saved) {
+  const auto& kept = static_cast<const Kept&>(saved);
+  const int64_t t = batch.size();
+  const int64_t h = dy_TH.size(1);
+  at::Tensor dx = NewActivation({t, h});
+  if (t == 0) return dx;
+  const float* dy = dy_TH.data_ptr<float>();
+
+  at::Tensor dout = NewActivation({t, o_proj_.in()});
+  o_proj_.BackwardInput(dy, t, dout.data_ptr<float>(), /*accumulate=*/false);
+  o_proj_.BackwardWeight(
+      dy, workspace_.PackActivations(kept.out.data_ptr<float>(), o_proj_.in(), t, o_proj_.in()));
+
+  const at::Tensor q = Rotated(batch, kept.q, shape_.heads, q_norm_, nullptr);
+  const at::Tensor k = Rotated(batch, kept.k, shape_.kv_heads, k_norm_, nullptr);
+  at::Tensor dq = NewActivation(q.sizes());
+  at::Tensor dk = NewActivation(k.sizes());
+  const at::Tensor dv = NewActivation(k.sizes());
+  kernels::AttentionBackward(workspace_.pool, shape_, batch.starts, q.data_ptr<float>(),
+                             k.data_ptr<float>(), kept.v.data_ptr<float>(), q.size(1), k.size(1),
+                             kept.out.data_ptr<float>(), kept.lse.data_ptr<float>(),
+                             dout.data_ptr<float>(), dq.data_ptr<float>(), dk.data_ptr<float>(),
+                             dv.data_ptr<float>(), q.size(1), k.size(1));
+  dq = RotatedBackward(batch, dq, kept.q, shape_.heads, q_norm_, kept.q_inv);
+  dk = RotatedBackward(batch, dk, kept.k, shape_.kv_heads, k_norm_, kept.k_inv);
+
+  const at::Tensor normed = NewActivation({t, h});
+  norm_.Forward(kept.x.data_ptr<float>(), t, normed.data_ptr<float>(), nullptr);
+  const kernels::PackedMatrix& packed =
+      workspace_.PackActivations(normed.data_ptr<float>(), h, t, h);
+  q_proj_.BackwardWeight(dq.data_ptr<float>(), packed);
+  k_proj_.BackwardWeight(dk.data_ptr<float>(), packed);
+  v_proj_.BackwardWeight(dv.data_ptr<float>(), packed);
+
+  float* dnormed = normed.data_ptr<float>();  // the normed input has been packed
+  q_proj_.BackwardInput(dq.data_ptr<float>(), t, dnormed, /*accumulate=*/false);
+  k_proj_.BackwardInput(dk.data_ptr<float>(), t, dnormed, /*accumulate=*/true);
+  v_proj_.BackwardInput(dv.data_ptr<float>(), t, dnormed, /*accumulate=*/true);
+  norm_.Backward(dnormed, kept.x.data_ptr<float>(), kept.inv_rms.data_ptr<float>(), t,
+                 dx.data_ptr<float>());
+  kernels::AddInPlace(workspace_.pool, dx.data_ptr<float>(), dy, t * h);
+  return dx;
+}
+
+}  // namespace ponder::moe

@@ -1,0 +1,119 @@
+// See autograd.h.
+#include "moe/layers/autograd.h"
+
+#include <torch/torch.h>
+
+namespace ponder::moe {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// What a function keeps for its backward, as a value that an AutogradContext can hold.
+template <typename T>
+struct Capsule : torch::CustomClassHolder {
+  explicit Capsule(T value) : value(std::move(value)) {}
+  T value;
+};
+
+constexpr char kKept[] = "kept";
+
+template <typename T>
+void Keep(AutogradContext* ctx, T value) {
+  ctx->saved_data[kKept] =
+      at::IValue::make_capsule(c10::make_intrusive<Capsule<T>>(std::move(value)));
+}
+
+// Moves it out, so that its memory is freed as the backward pass goes.
+template <typename T>
+T Take(AutogradContext* ctx) {
+  const auto kept = ctx->saved_data.find(kKept);
+  TORCH_CHECK(kept != ctx->saved_data.end(), "backward was already run through this graph");
+  const auto capsule = kept->second.toCapsule();
+  ctx->saved_data.erase(kept);
+  return std::move(static_cast<Capsule<T>*>(capsule.get())->value);
+}
+
+struct EmbeddingKept {
+  const Embedding* embedding;
+  std::shared_ptr<const Batch> batch;
+};
+
+struct EmbeddingFunction : torch::autograd::Function<EmbeddingFunction> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& table, EmbeddingKept kept) {
+    at::Tensor x = kept.embedding->Forward(kept.batch->tokens);
+    Keep(ctx, std::move(kept));
+    return x;
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list gradients) {
+    const auto kept = Take<EmbeddingKept>(ctx);
+    kept.embedding->Backward(kept.batch->tokens, gradients[0].contiguous());
+    return {at::Tensor(), at::Tensor()};
+  }
+};
+
+struct BlockKept {
+  Block* block;
+  std::shared_ptr<const Batch> batch;
+  std::unique_ptr<Block::Saved> saved;
+};
+
+struct BlockFunction : torch::autograd::Function<BlockFunction> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x_TH, Block* block,
+                            std::shared_ptr<const Batch> batch, bool training) {
+    std::unique_ptr<Block::Saved> saved;
+    absl::StatusOr<at::Tensor> y =
+        block->Forward(*batch, x_TH.detach(), training ? &saved : nullptr);
+    if (!y.ok()) throw StatusError(y.status());
+    if (training) Keep(ctx, BlockKept{block, std::move(batch), std::move(saved)});
+    return *std::move(y);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list gradients) {
+    const auto kept = Take<BlockKept>(ctx);
+    absl::StatusOr<at::Tensor> dx =
+        kept.block->Backward(*kept.batch, gradients[0].contiguous(), *kept.saved);
+    if (!dx.ok()) throw StatusError(dx.status());
+    return {*std::move(dx), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+struct LmHeadKept {
+  const LmHead* head;
+  LmHead::Query query;
+  at::Tensor x;      // [T, H]
+  at::Tensor log_z;  // [N]
+};
+
+struct LmHeadFunction : torch::autograd::Function<LmHeadFunction> {
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& x_TH, const LmHead* head,
+                               LmHead::Query query) {
+    at::Tensor x = x_TH.detach();
+    TokenStats stats = head->Forward(x, query);
+    ctx->mark_non_differentiable({stats.entropy, stats.log_z});
+    Keep(ctx, LmHeadKept{head, std::move(query), std::move(x), stats.log_z.detach()});
+    return {stats.logprob, stats.entropy, stats.log_z};
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list gradients) {
+    const auto kept = Take<LmHeadKept>(ctx);
+    return {kept.head->Backward(gradients[0].contiguous(), kept.x, kept.log_z, kept.query),
+            at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor ApplyEmbedding(const Embedding& embedding, std::shared_ptr<const Batch> batch,
+                          const at::Tensor& table) {
+  return EmbeddingFunction::apply(table, EmbeddingKept{&embedding, std::move(batch)});
+}
+
+at::Tensor ApplyBlock(Block& block, std::shared_ptr<const Batch> batch, const at::Tensor& x_TH) {
+  return BlockFunction::apply(x_TH, &block, std::move(batch), at::GradMode::is_enabled());
+}
+
+TokenStats ApplyLmHead(const LmHead& head, LmHead::Query query, const at::Tensor& x_TH) {
+  variable_list out = LmHeadFunction::apply(x_TH, &head, std::move(query));
+  return {out[0], out[1], out[2]};
+}
+
+}  // namespace ponder::moe

@@ -1,0 +1,39 @@
+// See linear.h.
+#include "moe/layers/linear.h"
+
+#include <utility>
+
+#include "base/check.h"
+
+namespace ponder::moe {
+
+Linear::Linear(Workspace& workspace, ParameterView parameter)
+    : workspace_(workspace), parameter_(std::move(parameter)) {
+  PONDER_CHECK(parameter_.shape.size() == 2, "rank ", parameter_.shape.size());
+}
+
+void Linear::Pack() {
+  forward_.Pack(workspace_.pool, parameter_.weight, in(), out(), /*k_stride=*/1, /*n_stride=*/in());
+  backward_.Pack(workspace_.pool, parameter_.weight, out(), in(), /*k_stride=*/in(),
+                 /*n_stride=*/1);
+}
+
+void Linear::Forward(const float* x, int64_t rows, float* y, int64_t ldy) const {
+  if (rows == 0) return;
+  kernels::Gemm(workspace_.pool, x, in(), 1, rows, forward_, y, ldy);
+}
+
+void Linear::BackwardInput(const float* dy, int64_t rows, float* dx, bool accumulate) const {
+  if (rows == 0) return;
+  kernels::Gemm(workspace_.pool, dy, out(), 1, rows, backward_, dx, in(), accumulate);
+}
+
+void Linear::BackwardWeight(const float* dy, const kernels::PackedMatrix& x) const {
+  PONDER_CHECK(x.n() == in(), x.n(), " != ", in());
+  if (x.k() == 0) return;
+  kernels::Gemm(workspace_.pool, dy, /*row_stride=*/1, /*col_stride=*/out(), out(), x,
+                parameter_.gradient, in(),
+                /*accumulate=*/true);
+}
+
+}  // namespace ponder::moe

@@ -1,0 +1,40 @@
+// Linear: y = x W^T with W [out, in], by the kernels' Gemm in both directions. A machine: owns the
+// packed copies of W.
+#pragma once
+
+#include <cstdint>
+
+#include "moe/kernels/gemm.h"
+#include "moe/layers/parameter_store.h"
+#include "moe/layers/workspace.h"
+
+namespace ponder::moe {
+
+class Linear {
+ public:
+  Linear(Workspace& workspace, ParameterView parameter);
+
+  // Repacks W; after every change of the parameter.
+  void Pack();
+
+  int64_t in() const { return parameter_.shape[1]; }
+  int64_t out() const { return parameter_.shape[0]; }
+  const kernels::PackedMatrix& packed() const { return forward_; }              // [in, out]
+  const kernels::PackedMatrix& packed_transposed() const { return backward_; }  // [out, in]
+
+  // y [rows, out] (row stride ldy) = x [rows, in] W^T.
+  void Forward(const float* x, int64_t rows, float* y, int64_t ldy) const;
+  // dx [rows, in] (+)= dy [rows, out] W.
+  void BackwardInput(const float* dy, int64_t rows, float* dx, bool accumulate) const;
+  // W's gradient += dy^T x, where x [rows, in] was packed by Workspace::PackActivations. One chain
+  // over the rows in order.
+  void BackwardWeight(const float* dy, const kernels::PackedMatrix& x) const;
+
+ private:
+  Workspace& workspace_;
+  ParameterView parameter_;
+  kernels::PackedMatrix forward_;
+  kernels::PackedMatrix backward_;
+};
+
+}  // namespace ponder::moe

@@ -1,0 +1,65 @@
+// ParameterStore: one rank's parameters and their gradients, each kind (replicated, expert) in one
+// flat buffer.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "comm/group.h"
+#include "moe/decoder.h"
+#include "moe/model_config.h"
+#include "moe/weights.h"
+
+namespace ponder::moe {
+
+// The experts that this rank owns: [first, first + count).
+struct ExpertShard {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+
+// What a layer holds of a parameter: where it and its gradient lie. Both contiguous.
+struct ParameterView {
+  float* weight = nullptr;
+  float* gradient = nullptr;
+  std::vector<int64_t> shape;
+};
+
+// A machine: owns the tensors.
+class ParameterStore {
+ public:
+  ParameterStore(const ModelConfig& config, ExpertShard shard);
+
+  absl::Span<const Parameter> parameters() const { return parameters_; }
+  // The parameter must be this rank's.
+  ParameterView View(absl::string_view name) const;
+  absl::Span<float> gradients(bool expert);
+  void ZeroGradients();
+
+  absl::Status Load(const Weights& weights);
+  // All ranks' weights in the order of config.Layout(). `expert_group` may be null.
+  absl::StatusOr<std::shared_ptr<const Weights>> Export(int64_t version,
+                                                        comm::Group* expert_group) const;
+
+ private:
+  struct Flat {
+    at::Tensor weights;    // [sum of sizes]
+    at::Tensor gradients;  // the same
+  };
+  absl::Span<const float> weights(bool expert) const;
+
+  WeightManifest layout_;
+  Flat replicated_;
+  Flat expert_;
+  std::vector<Parameter> parameters_;  // views of the above
+  absl::flat_hash_map<std::string, size_t> index_;
+};
+
+}  // namespace ponder::moe
