@@ -1,0 +1,292 @@
+// The trainable decoder against plain LibTorch and finite differences, and what must not change a
+// bit.
+#include "moe/decoder.h"
+
+#include <torch/torch.h>
+
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/moe/decoder_cases.h"
+#include "tests/moe/plain_decoder.h"
+
+namespace ponder::moe {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr uint64_t kSeed = 20240607;
+
+std::unique_ptr<Decoder> MakeDecoder(const ModelConfig& config, int threads = 1) {
+  Decoder::Options options;
+  options.threads = threads;
+  auto decoder = Decoder::Make(config, *RandomWeights(config, kSeed), options);
+  EXPECT_TRUE(decoder.ok()) << decoder.status();
+  return *std::move(decoder);
+}
+
+at::Tensor Row(const std::vector<float>& values) { return torch::tensor(values, torch::kFloat); }
+
+// Forward, then backward of sum(coefficient * logprob): adds to the gradients.
+TokenStats Step(Decoder& decoder, const PackedBatch& batch, const Targets& targets,
+                float temperature = 1) {
+  auto stats = decoder.Forward(batch, targets.rows, targets.targets, temperature);
+  EXPECT_TRUE(stats.ok()) << stats.status();
+  const absl::Status backward =
+      decoder.Backward((stats->logprob * Row(targets.coefficients)).sum());
+  EXPECT_TRUE(backward.ok()) << backward;
+  return *std::move(stats);
+}
+
+std::map<std::string, at::Tensor> Gradients(const Decoder& decoder) {
+  std::map<std::string, at::Tensor> gradients;
+  for (const Parameter& parameter : decoder.parameters())
+    gradients[parameter.name] = parameter.tensor.grad().clone();
+  return gradients;
+}
+
+bool SameBits(const at::Tensor& a, const at::Tensor& b) {
+  return a.sizes() == b.sizes() &&
+         std::memcmp(a.data_ptr<float>(), b.data_ptr<float>(), a.numel() * 4) == 0;
+}
+
+// max |a - b| / max |b|
+double RelativeError(const at::Tensor& a, const at::Tensor& b) {
+  const at::Tensor reference = b.to(torch::kDouble);
+  const double scale = reference.abs().max().item<double>();
+  return (a.to(torch::kDouble) - reference).abs().max().item<double>() / std::max(scale, 1e-30);
+}
+
+class AgainstPlain : public ::testing::TestWithParam<DecoderCase> {};
+
+TEST_P(AgainstPlain, LogprobsAndGradients) {
+  const ModelConfig& config = GetParam().config;
+  const PackedBatch batch = RandomBatch(config, {5, 1, 70, 0, 12}, kSeed);
+  const Targets targets = RandomTargets(config, batch, kSeed);
+  const float temperature = 0.7f;
+  auto decoder = MakeDecoder(config, /*threads=*/2);
+  const TokenStats stats = Step(*decoder, batch, targets, temperature);
+
+  const PlainDecoder plain(config, *RandomWeights(config, kSeed));
+  const at::Tensor rows =
+      torch::tensor(std::vector<int64_t>(targets.rows.begin(), targets.rows.end()));
+  const at::Tensor picks =
+      torch::tensor(std::vector<int64_t>(targets.targets.begin(), targets.targets.end()));
+  const at::Tensor logits = plain.Forward(batch).index_select(0, rows) / temperature;
+  const at::Tensor all = logits.log_softmax(-1);
+  const at::Tensor logprob = all.gather(1, picks.unsqueeze(1)).squeeze(1);
+  (logprob * Row(targets.coefficients)).sum().backward();
+
+  EXPECT_LT((stats.logprob - logprob).abs().max().item<double>(), 1e-5);
+  EXPECT_LT((stats.entropy + (all * all.exp()).sum(-1)).abs().max().item<double>(), 1e-5);
+  EXPECT_LT((stats.log_z - logits.logsumexp(-1)).abs().max().item<double>(), 1e-5);
+  EXPECT_FALSE(stats.entropy.requires_grad());
+  ASSERT_EQ(decoder->parameters().size(), plain.parameters().size());
+  for (const auto& [name, gradient] : Gradients(*decoder)) {
+    EXPECT_LT(RelativeError(gradient, plain.parameters().at(name).grad()), 1e-4) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, AgainstPlain, ::testing::ValuesIn(DecoderCases()),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(Decoder, GradientsAgreeWithFiniteDifferences) {
+  ModelConfig config = SmallConfig();
+  config.shared_expert_intermediate_size = 28;
+  config.first_k_dense_replace = 1;
+  auto decoder = MakeDecoder(config);
+  const PackedBatch batch = RandomBatch(config, {9, 6}, kSeed);
+  const Targets targets = RandomTargets(config, batch, kSeed);
+  Step(*decoder, batch, targets);
+  const auto loss = [&] {
+    torch::NoGradGuard no_grad;
+    const auto stats = decoder->Forward(batch, targets.rows, targets.targets, 1);
+    double sum = 0;
+    for (size_t i = 0; i < targets.rows.size(); ++i) {
+      sum += static_cast<double>(targets.coefficients[i]) * stats->logprob.data_ptr<float>()[i];
+    }
+    return sum;
+  };
+  int compared = 0;
+  for (const Parameter& parameter : decoder->parameters()) {
+    // Along the gradient: the direction with the best ratio of signal to rounding.
+    const at::Tensor gradient = parameter.tensor.grad();
+    const double expected = gradient.norm().item<double>();
+    if (expected < 0.1) continue;
+    ++compared;
+    const at::Tensor direction = gradient / expected;
+    at::Tensor value = parameter.tensor.detach();
+    const at::Tensor original = value.clone();
+    const auto difference = [&](double eps) {
+      value.copy_(original + eps * direction);
+      decoder->WeightsChanged();
+      const double high = loss();
+      value.copy_(original - eps * direction);
+      decoder->WeightsChanged();
+      const double low = loss();
+      value.copy_(original);
+      return (high - low) / (2 * eps);
+    };
+    // Richardson: the error of the central difference cancels to fourth order.
+    const double numeric = (4 * difference(5e-3) - difference(1e-2)) / 3;
+    EXPECT_NEAR(numeric / expected, 1, 1e-3) << parameter.name << ", gradient " << expected;
+  }
+  EXPECT_GT(compared, 40);
+}
+
+TEST(Decoder, PackingMicroBatchesAndThreadsChangeNoBitOfTheForward) {
+  const ModelConfig config = SmallConfig();
+  const PackedBatch batch = RandomBatch(config, {40, 7, 33, 1}, kSeed);
+  const Targets targets = RandomTargets(config, batch, kSeed);
+  auto whole = MakeDecoder(config, /*threads=*/2);
+  const TokenStats packed = Step(*whole, batch, targets);
+
+  // One sequence a micro-batch, one thread.
+  auto split = MakeDecoder(config, /*threads=*/1);
+  std::vector<at::Tensor> logprobs;
+  for (size_t s = 0; s + 1 < batch.starts.size(); ++s) {
+    PackedBatch one;
+    one.tokens.assign(batch.tokens.begin() + batch.starts[s],
+                      batch.tokens.begin() + batch.starts[s + 1]);
+    one.starts.push_back(one.tokens.size());
+    Targets own;
+    for (size_t i = 0; i < targets.rows.size(); ++i) {
+      if (targets.rows[i] < batch.starts[s] || targets.rows[i] >= batch.starts[s + 1]) continue;
+      own.rows.push_back(static_cast<int32_t>(targets.rows[i] - batch.starts[s]));
+      own.targets.push_back(targets.targets[i]);
+      own.coefficients.push_back(targets.coefficients[i]);
+    }
+    logprobs.push_back(Step(*split, one, own).logprob.detach());
+  }
+  EXPECT_TRUE(SameBits(packed.logprob.detach(), torch::cat(logprobs)));
+  const auto expected = Gradients(*whole);
+  for (const auto& [name, gradient] : Gradients(*split)) {
+    EXPECT_LT(RelativeError(gradient, expected.at(name)), 1e-6) << name;
+  }
+}
+
+TEST(Decoder, ThreadsChangeNoBitOfTheGradients) {
+  const ModelConfig config = SmallConfig();
+  const PackedBatch batch = RandomBatch(config, {40, 7, 33, 1}, kSeed);
+  const Targets targets = RandomTargets(config, batch, kSeed);
+  auto one = MakeDecoder(config, /*threads=*/1);
+  auto three = MakeDecoder(config, /*threads=*/3);
+  EXPECT_TRUE(SameBits(Step(*one, batch, targets).logprob.detach(),
+                       Step(*three, batch, targets).logprob.detach()));
+  const auto expected = Gradients(*one);
+  for (const auto& [name, gradient] : Gradients(*three))
+    EXPECT_TRUE(SameBits(gradient, expected.at(name))) << name;
+}
+
+TEST(Decoder, GradientsAddUpInFlatBuffers) {
+  const ModelConfig config = SmallConfig();
+  const PackedBatch batch = RandomBatch(config, {12}, kSeed);
+  const Targets targets = RandomTargets(config, batch, kSeed);
+  auto decoder = MakeDecoder(config);
+  Step(*decoder, batch, targets);
+  const auto once = Gradients(*decoder);
+  Step(*decoder, batch, targets);
+  size_t replicated = 0;
+  size_t expert = 0;
+  for (const Parameter& parameter : decoder->parameters()) {
+    EXPECT_LT(RelativeError(parameter.tensor.grad(), 2 * once.at(parameter.name)), 1e-5)
+        << parameter.name;
+    const absl::Span<float> flat =
+        parameter.expert ? decoder->expert_gradients() : decoder->replicated_gradients();
+    size_t& offset = parameter.expert ? expert : replicated;
+    EXPECT_EQ(parameter.tensor.grad().data_ptr<float>(), flat.data() + offset) << parameter.name;
+    offset += parameter.tensor.numel();
+  }
+  EXPECT_EQ(replicated, decoder->replicated_gradients().size());
+  EXPECT_EQ(expert, decoder->expert_gradients().size());
+  EXPECT_GT(expert, 0u);
+  decoder->ZeroGradients();
+  for (const auto& [name, gradient] : Gradients(*decoder))
+    EXPECT_EQ(gradient.abs().max().item<float>(), 0) << name;
+}
+
+TEST(Decoder, ExportsWhatItLoaded) {
+  const ModelConfig config = SmallConfig();
+  auto decoder = MakeDecoder(config);
+  const auto other = RandomWeights(config, kSeed + 1);
+  ASSERT_TRUE(decoder->Load(*other).ok());
+  const auto exported = decoder->Export(7);
+  ASSERT_TRUE(exported.ok()) << exported.status();
+  EXPECT_EQ((*exported)->manifest().version, 7);
+  EXPECT_EQ(*(*exported)->blob(), *other->blob());
+  EXPECT_TRUE((*exported)->VerifyChecksums().ok());
+}
+
+TEST(Decoder, ForwardSeesChangedWeights) {
+  const ModelConfig config = SmallConfig();
+  const PackedBatch batch = RandomBatch(config, {12}, kSeed);
+  const Targets targets = RandomTargets(config, batch, kSeed);
+  auto decoder = MakeDecoder(config);
+  const auto before = Step(*decoder, batch, targets);
+  {
+    torch::NoGradGuard no_grad;
+    for (const Parameter& parameter : decoder->parameters()) {
+      at::Tensor tensor = parameter.tensor;
+      tensor.add_(parameter.tensor.grad(), 1e-3);
+    }
+  }
+  decoder->WeightsChanged();
+  const auto after = Step(*decoder, batch, targets);
+  const at::Tensor coefficients = Row(targets.coefficients);
+  EXPECT_GT(((after.logprob - before.logprob) * coefficients).sum().item<float>(), 0);
+}
+
+TEST(Decoder, RouterStatsCountEveryTokenAndStartAgain) {
+  ModelConfig config = SmallConfig();
+  config.first_k_dense_replace = 1;
+  const PackedBatch batch = RandomBatch(config, {12, 5}, kSeed);
+  auto decoder = MakeDecoder(config);
+  ASSERT_TRUE(decoder->Forward(batch, {}, {}, 1).ok());
+  const RouterStats stats = decoder->TakeRouterStats();
+  ASSERT_EQ(stats.expert_tokens.size(), 2u);
+  for (const auto& counts : stats.expert_tokens) {
+    int64_t sum = 0;
+    for (int64_t count : counts) sum += count;
+    EXPECT_EQ(sum, 17 * 2);
+  }
+  EXPECT_EQ(stats.tokens, 2 * 17);
+  EXPECT_GT(stats.entropy_sum / stats.tokens, 0);
+  EXPECT_LE(stats.entropy_sum / stats.tokens, std::log(4.0) + 1e-6);
+  EXPECT_GE(stats.MeanLoadImbalance(), 1);
+  EXPECT_LE(stats.MeanLoadImbalance(), 4);
+  EXPECT_EQ(decoder->TakeRouterStats().tokens, 0);
+  EXPECT_EQ(decoder->TakeRouterStats().MeanLoadImbalance(), 0);
+}
+
+TEST(Decoder, BadInputIsNamed) {
+  const ModelConfig config = SmallConfig();
+  auto decoder = MakeDecoder(config);
+  const auto message = [&](const PackedBatch& batch, std::vector<int32_t> rows,
+                           std::vector<int32_t> targets, float temperature) {
+    const auto stats = decoder->Forward(batch, rows, targets, temperature);
+    EXPECT_EQ(stats.status().code(), absl::StatusCode::kInvalidArgument);
+    return std::string(stats.status().message());
+  };
+  EXPECT_THAT(message({{1, 37}, {0, 2}}, {}, {}, 1), HasSubstr("token 1 is 37"));
+  EXPECT_THAT(message({{1, 2}, {0, 1}}, {}, {}, 1), HasSubstr("starts must go from 0 to 2"));
+  EXPECT_THAT(message({{1, 2}, {0, 2, 1, 2}}, {}, {}, 1), HasSubstr("sequence 1 has -1"));
+  EXPECT_THAT(message(RandomBatch(config, {129}, kSeed), {}, {}, 1),
+              HasSubstr("sequence 0 has 129"));
+  EXPECT_THAT(message({{1, 2}, {0, 2}}, {0}, {}, 1), HasSubstr("1 rows, but 0 targets"));
+  EXPECT_THAT(message({{1, 2}, {0, 2}}, {2}, {0}, 1), HasSubstr("row 0 is 2"));
+  EXPECT_THAT(message({{1, 2}, {0, 2}}, {0}, {-1}, 1), HasSubstr("target 0 is -1"));
+  EXPECT_THAT(message({{1, 2}, {0, 2}}, {0}, {1}, 0), HasSubstr("temperature"));
+  // A second backward through one graph is an error, not a wrong gradient.
+  const auto stats =
+      decoder->Forward({{1, 2}, {0, 2}}, std::vector<int32_t>{0}, std::vector<int32_t>{1}, 1);
+  EXPECT_TRUE(decoder->Backward(stats->logprob.sum()).ok());
+  EXPECT_FALSE(decoder->Backward(stats->logprob.sum()).ok());
+}
+
+}  // namespace
+}  // namespace ponder::moe

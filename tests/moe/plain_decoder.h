@@ -1,0 +1,34 @@
+// PlainDecoder: the decoder in plain LibTorch operations, in float64 with LibTorch's own autograd:
+// the reference.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "ATen/core/Tensor.h"
+#include "moe/decoder.h"
+#include "moe/model_config.h"
+#include "moe/weights.h"
+
+namespace ponder::moe {
+
+class PlainDecoder {
+ public:
+  PlainDecoder(const ModelConfig& config, const Weights& weights);
+
+  // Leaves, by name; their grad() is filled by LibTorch.
+  const std::map<std::string, at::Tensor>& parameters() const { return parameters_; }
+  // Logits [T, V].
+  at::Tensor Forward(const PackedBatch& batch) const;
+
+ private:
+  at::Tensor Attention(int64_t layer, const at::Tensor& x_LH) const;
+  at::Tensor Mlp(const std::string& prefix, const at::Tensor& x_TH) const;
+  at::Tensor Experts(int64_t layer, const at::Tensor& x_TH) const;
+  const at::Tensor& At(const std::string& name) const { return parameters_.at(name); }
+
+  ModelConfig config_;
+  std::map<std::string, at::Tensor> parameters_;
+};
+
+}  // namespace ponder::moe
