@@ -1,4 +1,4 @@
 # ponder::model: the model without LibTorch.
 ponder_library(NAME model
-  SOURCES checked_folder.cc checkpoint.cc model_config.cc safetensors.cc shared_expert.cc weights.cc
-  DEPS ponder::base absl::span nlohmann_json::nlohmann_json)
+  SOURCES checked_folder.cc checkpoint.cc inference.cc model_config.cc safetensors.cc shared_expert.cc weights.cc
+  DEPS ponder::base ponder::kernels absl::span nlohmann_json::nlohmann_json)

@@ -1,0 +1,308 @@
+#include "actor/engine.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "base/philox.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/moe/reference_decoder.h"
+
+namespace ponder::actor {
+namespace {
+
+using ::testing::HasSubstr;
+
+moe::ModelConfig SmallConfig() {
+  moe::ModelConfig config;
+  config.vocab_size = 40;
+  config.hidden_size = 16;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = 4;
+  config.num_key_value_heads = 2;
+  config.head_dim = 8;
+  config.intermediate_size = 24;
+  config.num_experts = 4;
+  config.num_experts_per_tok = 2;
+  config.moe_intermediate_size = 12;
+  config.max_position_embeddings = 256;
+  return config;
+}
+
+constexpr int32_t kEos = 3;
+
+Engine::Request MakeRequest(const std::string& id, int64_t sample, int64_t prompt_tokens,
+                            int64_t max_new_tokens) {
+  Engine::Request request;
+  request.key = {id, sample};
+  Rng rng(17, id);
+  for (int64_t i = 0; i < prompt_tokens; ++i)
+    request.prompt_tokens.push_back(static_cast<int32_t>(rng.NextInt(0, 39)));
+  request.max_new_tokens = max_new_tokens;
+  request.seed = 99;
+  request.eos_token = kEos;
+  return request;
+}
+
+// Groups of siblings and loners; prompts that end on, before and behind the end of a page; all
+// kinds of sampling.
+std::vector<Engine::Request> MixedRequests() {
+  std::vector<Engine::Request> requests;
+  const int64_t prompt_lengths[] = {1, 31, 32, 33, 64, 70};
+  for (int64_t prompt : prompt_lengths) {
+    for (int64_t sample = 0; sample < 5; ++sample) {
+      requests.push_back(MakeRequest(absl::StrCat("p", prompt), sample, prompt, 1 + 17 * sample));
+      requests.back().sampling.temperature =
+          sample == 4 ? 0 : 0.6f + 0.4f * static_cast<float>(sample);
+      requests.back().sampling.top_p = sample == 1 ? 0.7f : 1;
+    }
+  }
+  // A late sibling, apart from its group.
+  requests.push_back(MakeRequest("p33", 7, 33, 40));
+  return requests;
+}
+
+Engine::Options Threads(int threads, int64_t max_batch) {
+  Engine::Options options;
+  options.threads = threads;
+  options.max_batch = max_batch;
+  options.kv_cache_mib = 1;
+  options.prefill_tokens = 23;
+  return options;
+}
+
+bool SameRollout(const Engine::Finished& a, const Engine::Finished& b) {
+  return a.key == b.key && a.tokens == b.tokens && a.logprobs == b.logprobs &&
+         a.stop_reason == b.stop_reason;
+}
+
+class EngineTest : public ::testing::TestWithParam<void (*)(moe::ModelConfig&)> {
+ protected:
+  EngineTest() {
+    moe::ModelConfig config = SmallConfig();
+    GetParam()(config);
+    model_ = moe::RandomModel(config, 23);
+  }
+  moe::Model model_;
+};
+
+TEST_P(EngineTest, ABatchEqualsOneByOne) {
+  std::vector<Engine::Finished> alone;
+  for (const Engine::Request& request : MixedRequests()) {
+    auto engine = *Engine::Make(Threads(1, 1), model_, 1);
+    alone.push_back((*GenerateAll(*engine, {request}))[0]);
+  }
+  int ended_early = 0;
+  for (const Engine::Finished& finished : alone)
+    ended_early += finished.stop_reason == StopReason::kEndOfSequence;
+  EXPECT_GT(ended_early, 3) << "sequences must leave at different times";
+  for (int threads : {1, 2}) {
+    for (int64_t max_batch : {1, 3, 64}) {
+      auto engine = *Engine::Make(Threads(threads, max_batch), model_, 1);
+      const auto together = GenerateAll(*engine, MixedRequests());
+      ASSERT_TRUE(together.ok()) << together.status();
+      ASSERT_EQ(together->size(), alone.size());
+      for (size_t i = 0; i < alone.size(); ++i) {
+        ASSERT_TRUE(SameRollout((*together)[i], alone[i]))
+            << threads << " threads, batches of " << max_batch << ", request " << i << " ("
+            << alone[i].key.prompt_id << ", " << alone[i].key.sample_index << ")";
+      }
+      EXPECT_EQ(engine->pages_in_use(), 0);
+    }
+  }
+}
+
+TEST_P(EngineTest, RecordedLogprobsAreThoseOfTheReference) {
+  auto engine = *Engine::Make(Threads(1, 64), model_, 1);
+  const std::vector<Engine::Request> requests = MixedRequests();
+  const auto results = *GenerateAll(*engine, requests);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    std::vector<int32_t> sequence = requests[i].prompt_tokens;
+    sequence.insert(sequence.end(), results[i].tokens.begin(), results[i].tokens.end());
+    const auto logits = moe::ReferenceLogits(model_, sequence);
+    ASSERT_EQ(results[i].logprobs.size(), results[i].tokens.size());
+    for (size_t t = 0; t < results[i].tokens.size(); ++t) {
+      const auto& row = logits[requests[i].prompt_tokens.size() + t - 1];
+      ASSERT_NEAR(
+          results[i].logprobs[t],
+          moe::ReferenceLogprob(row, results[i].tokens[t], requests[i].sampling.temperature), 1e-5)
+          << "request " << i << ", token " << t;
+      if (requests[i].sampling.temperature == 0) {
+        const auto best = std::max_element(row.begin(), row.end()) - row.begin();
+        ASSERT_EQ(results[i].tokens[t], best) << "request " << i << ", token " << t;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, EngineTest,
+                         ::testing::Values(
+                             +[](moe::ModelConfig&) {},
+                             +[](moe::ModelConfig& c) {
+                               c.shared_expert_intermediate_size = 20;
+                               c.first_k_dense_replace = 1;
+                             },
+                             +[](moe::ModelConfig& c) {
+                               c.scoring_func = "sigmoid";
+                               c.tie_word_embeddings = true;
+                             }));
+
+TEST(Engine, DrawsAreKeyedBySeedPromptAndSample) {
+  const moe::Model model = moe::RandomModel(SmallConfig(), 23);
+  auto engine = *Engine::Make(Threads(1, 8), model, 1);
+  Engine::Request base = MakeRequest("p", 0, 10, 30);
+  base.eos_token = -1;
+  Engine::Request other_sample = base, other_seed = base;
+  other_sample.key.sample_index = 1;
+  other_seed.key.prompt_id = "q";  // same tokens under another id
+  const auto results = *GenerateAll(*engine, {base, other_sample, other_seed});
+  base.seed = 100;
+  const auto reseeded = *GenerateAll(*engine, {base});
+  EXPECT_NE(results[0].tokens, results[1].tokens);
+  EXPECT_NE(results[0].tokens, results[2].tokens);
+  EXPECT_NE(results[0].tokens, reseeded[0].tokens);
+  EXPECT_EQ(results[0].tokens.size(), 30u);
+  EXPECT_EQ(results[0].stop_reason, StopReason::kLength);
+}
+
+TEST(Engine, SiblingsShareThePagesOfTheirPrompt) {
+  const moe::Model model = moe::RandomModel(SmallConfig(), 23);
+  auto engine = *Engine::Make(Threads(1, 8), model, 1);
+  for (int64_t sample = 0; sample < 8; ++sample) {
+    Engine::Request request =
+        MakeRequest("p", sample, 80, 17);  // positions 0 to 95: 2 full pages, 1 partial
+    request.eos_token = -1;
+    ASSERT_TRUE(engine->Enqueue(request).ok());
+  }
+  std::vector<Engine::Finished> done;
+  ASSERT_TRUE(engine->Step(&done).ok());
+  EXPECT_EQ(engine->pages_in_use(), 2 + 8);
+  while (engine->pending() > 0) ASSERT_TRUE(engine->Step(&done).ok());
+  EXPECT_EQ(engine->pages_in_use(), 0);
+}
+
+TEST(Engine, ATightBudgetDelaysButNeverDeadlocks) {
+  moe::ModelConfig config = SmallConfig();
+  config.num_hidden_layers = 16;  // 64 KiB a page, 16 pages in all
+  config.max_position_embeddings = 480;
+  const moe::Model model = moe::RandomModel(config, 5);
+  auto engine = *Engine::Make(Threads(1, 64), model, 1);
+  std::vector<Engine::Request> requests;
+  for (int64_t sample = 0; sample < 6; ++sample) {
+    for (const char* id : {"a", "b"}) requests.push_back(MakeRequest(id, sample, 420, 60));
+  }
+  // Siblings together: the second of each group comes when the first has gone.
+  std::sort(requests.begin(), requests.end(),
+            [](const auto& a, const auto& b) { return a.key < b.key; });
+  for (Engine::Request& request : requests)
+    request.prompt_tokens.resize(request.key.prompt_id == "a" ? 420 : 400);
+  const auto together = *GenerateAll(*engine, requests);
+  EXPECT_EQ(engine->pages_in_use(), 0);
+  for (size_t i = 0; i < requests.size(); i += 5) {
+    EXPECT_TRUE(SameRollout(together[i], (*GenerateAll(*engine, {requests[i]}))[0])) << i;
+  }
+  config.max_position_embeddings = 481;
+  const absl::Status status = Engine::Make(Threads(1, 64), moe::RandomModel(config, 5), 1).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(status.message(), HasSubstr("kv_cache_mib"));
+}
+
+TEST(Engine, NewWeightsOpenASegmentAndDoNotTouchTheKeysBefore) {
+  const moe::Model first = moe::RandomModel(SmallConfig(), 1),
+                   second = moe::RandomModel(SmallConfig(), 2);
+  auto engine = *Engine::Make(Threads(1, 2), first, 10);
+  std::vector<Engine::Request> requests;
+  for (int64_t sample = 0; sample < 4; ++sample) {
+    requests.push_back(MakeRequest("p", sample, 40, 12));
+    requests.back().eos_token = -1;
+    ASSERT_TRUE(engine->Enqueue(requests.back()).ok());
+  }
+  std::vector<Engine::Finished> done;
+  for (int step = 0; step < 4; ++step) ASSERT_TRUE(engine->Step(&done).ok());
+  ASSERT_TRUE(engine->SetModel(second, 11).ok());
+  EXPECT_EQ(engine->version(), 11);
+  while (engine->pending() > 0) ASSERT_TRUE(engine->Step(&done).ok());
+  ASSERT_EQ(done.size(), 4u);
+  EXPECT_EQ(engine->pages_in_use(), 0);
+  std::sort(done.begin(), done.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+
+  auto old_engine = *Engine::Make(Threads(1, 4), first, 10);
+  auto new_engine = *Engine::Make(Threads(1, 4), second, 11);
+  const auto old_results = *GenerateAll(*old_engine, requests);
+  const auto new_results = *GenerateAll(*new_engine, requests);
+  for (size_t i = 0; i < 2; ++i) {  // these were running
+    ASSERT_EQ(done[i].segments.size(), 2u);
+    EXPECT_EQ(done[i].segments[0].weight_version, 10);
+    EXPECT_EQ(done[i].segments[0].first_token, 0);
+    EXPECT_EQ(done[i].segments[1].weight_version, 11);
+    EXPECT_EQ(done[i].segments[1].first_token,
+              5);  // the prompt gives one, each of four steps one more
+    EXPECT_TRUE(std::equal(done[i].tokens.begin(), done[i].tokens.begin() + 5,
+                           old_results[i].tokens.begin()));
+  }
+  for (size_t i = 2; i < 4;
+       ++i) {  // their siblings came later: nothing of the old weights is in them
+    EXPECT_TRUE(SameRollout(done[i], new_results[i])) << i;
+    ASSERT_EQ(done[i].segments.size(), 1u);
+    EXPECT_EQ(done[i].segments[0].weight_version, 11);
+  }
+
+  moe::ModelConfig wider = SmallConfig();
+  wider.num_experts = 5;
+  EXPECT_TRUE(absl::IsInvalidArgument(engine->SetModel(moe::RandomModel(wider, 1), 12)));
+  EXPECT_EQ(engine->version(), 11);
+}
+
+TEST(Engine, StreamsEachToken) {
+  const moe::Model model = moe::RandomModel(SmallConfig(), 23);
+  auto engine = *Engine::Make(Threads(1, 4), model, 1);
+  std::map<int64_t, std::pair<std::vector<int32_t>, std::vector<float>>> streamed;
+  for (int64_t sample = 0; sample < 6; ++sample) {
+    ASSERT_TRUE(engine->Enqueue(MakeRequest("p", sample, 5, 20)).ok());
+  }
+  std::vector<Engine::Finished> done;
+  while (engine->pending() > 0) {
+    ASSERT_TRUE(engine
+                    ->Step(&done,
+                           [&](const SampleKey& key, int32_t token, float logprob) {
+                             streamed[key.sample_index].first.push_back(token);
+                             streamed[key.sample_index].second.push_back(logprob);
+                           })
+                    .ok());
+  }
+  ASSERT_EQ(done.size(), 6u);
+  for (const Engine::Finished& finished : done) {
+    EXPECT_EQ(streamed[finished.key.sample_index].first, finished.tokens);
+    EXPECT_EQ(streamed[finished.key.sample_index].second, finished.logprobs);
+  }
+}
+
+TEST(Engine, RefusesRequestsByName) {
+  const moe::Model model = moe::RandomModel(SmallConfig(), 23);
+  auto engine = *Engine::Make(Threads(1, 4), model, 1);
+  const auto message = [&](const std::function<void(Engine::Request&)>& change) {
+    Engine::Request request = MakeRequest("the-prompt", 0, 10, 20);
+    change(request);
+    return std::string(engine->Enqueue(request).message());
+  };
+  EXPECT_THAT(message([](auto& r) { r.prompt_tokens.clear(); }), HasSubstr("the-prompt"));
+  EXPECT_THAT(message([](auto& r) { r.max_new_tokens = 247; }),
+              HasSubstr("max_position_embeddings"));
+  EXPECT_THAT(message([](auto& r) { r.max_new_tokens = std::numeric_limits<int64_t>::max(); }),
+              HasSubstr("max_position_embeddings"));
+  EXPECT_THAT(message([](auto& r) { r.max_new_tokens = 0; }), HasSubstr("max_new_tokens"));
+  EXPECT_THAT(message([](auto& r) { r.prompt_tokens[4] = 40; }), HasSubstr("token 40"));
+  EXPECT_THAT(message([](auto& r) { r.prompt_tokens[4] = -1; }), HasSubstr("token -1"));
+  EXPECT_THAT(message([](auto& r) { r.sampling.temperature = -0.5f; }), HasSubstr("temperature"));
+  EXPECT_THAT(message([](auto& r) { r.sampling.temperature = std::nanf(""); }),
+              HasSubstr("temperature"));
+  EXPECT_THAT(message([](auto& r) { r.sampling.top_p = 0; }), HasSubstr("top_p"));
+  EXPECT_EQ(engine->pending(), 0);
+  EXPECT_EQ(message([](auto&) {}), "");
+  EXPECT_THAT(message([](auto&) {}), HasSubstr("already"));
+  EXPECT_EQ(engine->pending(), 1);
+}
+
+}  // namespace
+}  // namespace ponder::actor
