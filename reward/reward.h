@@ -1,5 +1,5 @@
-// From verdicts to numbers: rewards, advantages and which groups carry a signal. Pure arithmetic, so that stored verdicts can
-// be scored again.
+// From verdicts to numbers: rewards, advantages and which groups carry a signal. Pure arithmetic,
+// so that stored verdicts can be scored again.
 #pragma once
 
 #include <cstdint>
@@ -11,19 +11,21 @@
 namespace ponder::reward {
 
 struct RewardOptions {
-  int64_t max_response_tokens = 0;  // L_max of DAPO's soft overlong punishment (arXiv 2503.14476, eq. 13)
-  int64_t overlong_cache = 0;       // L_cache; 0: no punishment
+  int64_t max_response_tokens =
+      0;  // L_max of DAPO's soft overlong punishment (arXiv 2503.14476, eq. 13)
+  int64_t overlong_cache = 0;  // L_cache; 0: no punishment
 };
 
 // 0 if |y| <= L_max - L_cache; (L_max - L_cache - |y|) / L_cache up to L_max; -1 beyond.
 double OverlongPenalty(int64_t response_tokens, const RewardOptions& options);
 
-// One Score a sample, in order. Correct: 1, else 0; plus the overlong penalty. A verdict of kError must not get here
-// (checked). Advantage: (R_i - mean) / (std + 1e-6) over the group, population std (GRPO, arXiv 2402.03300); all zero for a group of
-// one.
+// One Score a sample, in order. Correct: 1, else 0; plus the overlong penalty. A verdict of kError
+// must not get here (checked). Advantage: (R_i - mean) / (std + 1e-6) over the group, population
+// std (GRPO, arXiv 2402.03300); all zero for a group of one.
 std::vector<Score> ScoreGroup(const Group& group, const RewardOptions& options);
 
-// Whether every sample got the same correctness: by accuracy, not by shaped reward (DAPO's dynamic sampling).
+// Whether every sample got the same correctness: by accuracy, not by shaped reward (DAPO's dynamic
+// sampling).
 bool IsDegenerate(absl::Span<const Sample> samples);
 
 }  // namespace ponder::reward
