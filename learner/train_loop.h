@@ -1,4 +1,7 @@
-// TrainLoop: the learner's page. take groups -> score -> pack -> train step -> publish weights -> retire slots.
+// TrainLoop: the learner's page.
+//
+//   take groups -> score -> pack -> train step -> publish weights -> retire slots
+//
 // A machine; one a rank, all in step. Rank 0 owns the pool, the published weights, the log and the checkpoints.
 #pragma once
 
@@ -7,6 +10,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/metrics.h"
 #include "learner/checkpoint.h"
@@ -22,37 +26,42 @@ namespace ponder::learner {
 class TrainLoop {
  public:
   struct Options {
-    uint64_t seed = 1;
+    uint64_t seed = 1;        // of the split into mini-batches
     int64_t steps = 300;
-    int64_t minibatches = 1;       // optimizer updates a rollout batch
+    int64_t minibatches = 1;  // optimizer updates a step
     double lr = 1e-4;
-    int64_t warmup_steps = 5;      // of optimizer updates
+    int64_t warmup_steps = 5;  // optimizer updates
     reward::RewardOptions reward;
-    int64_t checkpoint_every = 25;
-    std::string checkpoints;       // folder of checkpoints
+    int64_t checkpoint_every = 25;  // steps
+    std::string checkpoints;        // folder of checkpoints
     int64_t keep_checkpoints = 2;
     absl::Duration take_timeout = absl::Minutes(10);  // for one step's samples
   };
-  // What rank 0 has besides; null members on the other ranks.
+  // What rank 0 has besides; null on the other ranks.
   struct Services {
     SamplePool* pool = nullptr;
     WeightStore* weights = nullptr;
     MetricsLog* metrics = nullptr;
   };
 
-  // All references outlive it. `start` is where the run begins: step and version 0, or what a checkpoint says.
-  TrainLoop(const Options& options, const TrainState& start, moe::Decoder& decoder, Updater& updater, const Mesh& mesh,
-            const Services& services);
+  // All references outlive it. `start`: all zero, or what a checkpoint says.
+  TrainLoop(const Options& options, const TrainState& start, moe::Decoder& decoder,
+            Updater& updater, const Mesh& mesh, const Services& services);
 
-  // Until the last step (OK), Stop (Cancelled, after a checkpoint), or a failure. Collective.
+  // Publishes the weights at hand, then trains until the last step (OK), Stop (Cancelled, after a checkpoint), or a failure.
   absl::Status Run();
-  // Ends Run after the step in progress. Rank 0; from any thread.
+  // Ends Run after the step in progress. On rank 0; from any thread.
   void Stop();
 
  private:
-  absl::Status Step(const SamplePool::Taken& taken, PolicyBatch batch, double wait_seconds);
+  enum class Command : int64_t { kTrain, kSkip, kFinish, kStop };
+  // Rank 0 waits for samples and tells the others what to do.
+  absl::StatusOr<Command> NextCommand(SamplePool::Taken* taken, double* wait_seconds);
   absl::StatusOr<Updater::Report> Train(const PolicyBatch& batch);
-  absl::Status SaveCheckpoint();
+  absl::Status Publish();
+  absl::Status Log(const SamplePool::Taken& taken, const std::vector<std::vector<Score>>& scores,
+                   const Updater::Report& report, double wait_seconds, double train_seconds);
+  absl::Status Save();
 
   const Options options_;
   TrainState state_;

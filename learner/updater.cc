@@ -32,6 +32,19 @@ Updater::Updater(const Options& options, moe::Decoder& decoder, const Mesh& mesh
       mesh_(mesh),
       optimizer_(options.adamw, decoder.parameters()) {}
 
+void Updater::Report::Add(const Report& other) {
+  stats.loss += other.stats.loss;
+  stats.tokens += other.stats.tokens;
+  stats.clipped += other.stats.clipped;
+  stats.kl += other.stats.kl;
+  stats.entropy += other.stats.entropy;
+  stats.on_policy_tokens += other.stats.on_policy_tokens;
+  stats.gap_max = std::max(stats.gap_max, other.stats.gap_max);
+  grad_norm = std::max(grad_norm, other.grad_norm);
+  tokens += other.tokens;
+  router = other.router;
+}
+
 absl::StatusOr<Updater::Report> Updater::PolicyUpdate(const PolicyBatch& batch,
                                                       absl::Span<const int64_t> chosen,
                                                       int64_t version, double lr) {

@@ -30,6 +30,9 @@ class Updater {
     double grad_norm = 0;     // before clipping
     int64_t tokens = 0;       // fed forward, prompts included
     moe::RouterStats router;  // of this rank alone
+
+    // Sums over a step's updates; the gap and the gradient norm by maximum, the router's statistics of the last.
+    void Add(const Report& other);
   };
 
   // `decoder` and `mesh` outlive it.

@@ -1,0 +1,52 @@
+// What every learner rank builds before it trains, whatever the stage: its place in the mesh, model, optimizer, and where to
+// go on. Wired by hand from the config.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/status/statusor.h"
+#include "learner/checkpoint.h"
+#include "learner/mesh.h"
+#include "learner/updater.h"
+#include "moe/decoder.h"
+#include "proto/config.pb.h"
+
+namespace ponder::deploy {
+
+// A machine, not movable: each member refers to those above it.
+struct LearnerRank {
+  LearnerRank() = default;
+  LearnerRank(const LearnerRank&) = delete;
+  LearnerRank& operator=(const LearnerRank&) = delete;
+
+  learner::Mesh mesh;
+  std::unique_ptr<moe::Decoder> decoder;
+  std::unique_ptr<learner::Updater> updater;
+  learner::TrainState start;  // zero, or the newest checkpoint's
+
+  bool leads() const { return mesh.world->rank() == 0; }
+};
+
+// The model comes from the newest checkpoint below `checkpoints` if `resume` and there is one, else from `model_folder`.
+// Under mpirun the world is MPI's; else one rank. InvalidArgument: more or fewer ranks than learner.ranks.
+absl::StatusOr<std::unique_ptr<LearnerRank>> OpenLearnerRank(const v1::Config& config, const std::string& model_folder,
+                                                             const std::string& checkpoints, bool resume);
+
+// Blocks SIGTERM and SIGINT in this thread and those it starts. Call first thing in main.
+void BlockStopSignals();
+// Calls `on_stop` once, from a thread of its own: at the first SIGTERM or SIGINT, else when destroyed. A machine.
+class StopSignal {
+ public:
+  explicit StopSignal(std::function<void()> on_stop);
+  ~StopSignal();
+  StopSignal(const StopSignal&) = delete;
+  StopSignal& operator=(const StopSignal&) = delete;
+
+ private:
+  std::thread thread_;
+};
+
+}  // namespace ponder::deploy

@@ -1,0 +1,208 @@
+#include "learner/train_loop.h"
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/log.h"
+#include "base/philox.h"
+#include "base/status.h"
+#include "learner/schedule.h"
+#include "nlohmann/json.hpp"
+
+namespace ponder::learner {
+namespace {
+
+double SecondsSince(absl::Time start) { return absl::ToDoubleSeconds(absl::Now() - start); }
+
+// The sequences of a batch in `parts` random parts of nearly equal size; none is empty.
+std::vector<std::vector<int64_t>> Minibatches(int64_t sequences, int64_t parts, uint64_t seed,
+                                              int64_t step) {
+  std::vector<int64_t> order(static_cast<size_t>(sequences));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  Rng rng(seed, absl::StrCat("minibatches.", step));
+  for (int64_t i = sequences - 1; i > 0; --i) std::swap(order[i], order[rng.NextInt(0, i)]);
+  parts = std::min(parts, sequences);
+  std::vector<std::vector<int64_t>> split(static_cast<size_t>(parts));
+  for (int64_t i = 0; i < sequences; ++i) split[i % parts].push_back(order[i]);
+  return split;
+}
+
+}  // namespace
+
+TrainLoop::TrainLoop(const Options& options, const TrainState& start, moe::Decoder& decoder,
+                     Updater& updater, const Mesh& mesh, const Services& services)
+    : options_(options),
+      state_(start),
+      decoder_(decoder),
+      updater_(updater),
+      mesh_(mesh),
+      services_(services) {}
+
+absl::Status TrainLoop::Run() {
+  const bool leads = mesh_.world->rank() == 0;
+  PONDER_RETURN_IF_ERROR(Publish());
+  while (true) {
+    SamplePool::Taken taken;
+    double wait_seconds = 0;
+    PONDER_ASSIGN_OR_RETURN(const Command command, NextCommand(&taken, &wait_seconds));
+    if (command == Command::kFinish) return Save();
+    if (command == Command::kStop) {
+      PONDER_RETURN_IF_ERROR(Save());
+      return absl::CancelledError(absl::StrCat("stopped after step ", state_.step));
+    }
+
+    const absl::Time start = absl::Now();
+    PolicyBatch batch;
+    std::vector<std::vector<Score>> scores;
+    for (const Group& group : taken.groups) {
+      scores.push_back(reward::ScoreGroup(group, options_.reward));
+      for (size_t i = 0; i < group.samples.size(); ++i) {
+        batch.Append(group.samples[i].rollout, scores.back()[i].advantage);
+      }
+    }
+    PONDER_RETURN_IF_ERROR(BroadcastBatch(*mesh_.world, &batch));
+    Updater::Report report;
+    if (command == Command::kTrain) {
+      PONDER_ASSIGN_OR_RETURN(report, Train(batch));
+      ++state_.version;
+    }
+    ++state_.step;
+    PONDER_RETURN_IF_ERROR(Publish());
+    if (leads) {
+      PONDER_RETURN_IF_ERROR(services_.pool->Retire(state_.step, state_.version));
+      state_.next_group_id = services_.pool->position().next_group_id;
+      PONDER_RETURN_IF_ERROR(Log(taken, scores, report, wait_seconds, SecondsSince(start)));
+    }
+    if (state_.step % options_.checkpoint_every == 0) PONDER_RETURN_IF_ERROR(Save());
+  }
+}
+
+void TrainLoop::Stop() {
+  stopping_ = true;
+  if (services_.pool != nullptr) services_.pool->Close();
+}
+
+absl::StatusOr<TrainLoop::Command> TrainLoop::NextCommand(SamplePool::Taken* taken,
+                                                          double* wait_seconds) {
+  Command command = Command::kFinish;
+  absl::Status failure;
+  if (mesh_.world->rank() == 0 && state_.step < options_.steps) {
+    const absl::Time start = absl::Now();
+    absl::StatusOr<SamplePool::Taken> groups =
+        services_.pool->Take(start + options_.take_timeout);
+    *wait_seconds = SecondsSince(start);
+    if (groups.ok()) {
+      *taken = *std::move(groups);
+      command = taken->groups.empty() ? Command::kSkip : Command::kTrain;
+    } else {
+      command = Command::kStop;
+      if (!stopping_) failure = groups.status();
+    }
+  }
+  PONDER_RETURN_IF_ERROR(mesh_.world->Broadcast(
+      absl::MakeSpan(reinterpret_cast<uint8_t*>(&command), sizeof(command)), 0));
+  PONDER_RETURN_IF_ERROR(failure);
+  return command;
+}
+
+absl::StatusOr<Updater::Report> TrainLoop::Train(const PolicyBatch& batch) {
+  Updater::Report total;
+  const std::vector<std::vector<int64_t>> minibatches =
+      Minibatches(batch.sequences(), options_.minibatches, options_.seed, state_.step);
+  // Only the first mini-batch sees the weights that were published.
+  for (const std::vector<int64_t>& chosen : minibatches) {
+    const int64_t on_policy_version = total.tokens == 0 ? state_.version : -1;
+    const double lr =
+        WarmupConstant(options_.lr, options_.warmup_steps, state_.optimizer_step);
+    PONDER_ASSIGN_OR_RETURN(const Updater::Report report,
+                            updater_.PolicyUpdate(batch, chosen, on_policy_version, lr));
+    ++state_.optimizer_step;
+    total.Add(report);
+  }
+  total.stats.loss /= static_cast<double>(minibatches.size());
+  return total;
+}
+
+absl::Status TrainLoop::Publish() {
+  PONDER_ASSIGN_OR_RETURN(auto weights, decoder_.Export(state_.version));
+  if (mesh_.world->rank() != 0) return absl::OkStatus();
+  return services_.weights->Publish(std::move(weights));
+}
+
+absl::Status TrainLoop::Save() {
+  return SaveTraining(options_.checkpoints, state_, decoder_, updater_.optimizer(), mesh_,
+                      options_.keep_checkpoints);
+}
+
+absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
+                            const std::vector<std::vector<Score>>& scores,
+                            const Updater::Report& report, double wait_seconds,
+                            double train_seconds) {
+  // Accuracy and length are of everything that was sampled, degenerate groups included.
+  double correct = 0, tokens = 0, truncated = 0, unparsable = 0, samples = 0;
+  const auto count = [&](const Sample& sample) {
+    ++samples;
+    correct += sample.verdict.outcome == Verdict::Outcome::kCorrect;
+    unparsable += sample.verdict.outcome == Verdict::Outcome::kUnparsable;
+    truncated += sample.rollout.stop_reason == StopReason::kLength;
+    tokens += static_cast<double>(sample.rollout.tokens.size());
+  };
+  double reward = 0, trained = 0;
+  int64_t staleness_max = 0;
+  std::vector<int64_t> staleness;
+  for (size_t g = 0; g < taken.groups.size(); ++g) {
+    for (size_t i = 0; i < taken.groups[g].samples.size(); ++i) {
+      const Sample& sample = taken.groups[g].samples[i];
+      count(sample);
+      reward += scores[g][i].reward;
+      ++trained;
+      // The update made version `state_.version` from the one before it.
+      const int64_t lag = state_.version - 1 - sample.rollout.segments.front().weight_version;
+      staleness_max = std::max(staleness_max, lag);
+      if (lag >= static_cast<int64_t>(staleness.size())) staleness.resize(lag + 1);
+      ++staleness[lag];
+    }
+  }
+  for (const Sample& sample : taken.dropped) count(sample);
+  const auto mean = [](double sum, double n) { return n > 0 ? sum / n : 0.0; };
+  const PolicyStats& stats = report.stats;
+  return services_.metrics->Write({
+      {"event", "rl_step"},
+      {"step", state_.step},
+      {"steps", options_.steps},
+      {"version", state_.version},
+      {"reward", mean(reward, trained)},
+      {"accuracy", mean(correct, samples)},
+      {"response_tokens", mean(tokens, samples)},
+      {"truncated", mean(truncated, samples)},
+      {"unparsable", mean(unparsable, samples)},
+      {"loss", stats.loss},
+      {"entropy", mean(stats.entropy, stats.tokens)},
+      {"kl", mean(stats.kl, stats.tokens)},
+      {"clip_fraction", mean(stats.clipped, stats.tokens)},
+      {"logprob_gap_max", stats.gap_max},
+      {"on_policy_tokens", stats.on_policy_tokens},
+      {"grad_norm", report.grad_norm},
+      {"lr", WarmupConstant(options_.lr, options_.warmup_steps, state_.optimizer_step - 1)},
+      {"router_entropy", mean(report.router.entropy_sum, report.router.tokens)},
+      {"expert_load", report.router.MeanLoadImbalance()},
+      {"groups", taken.groups.size()},
+      {"degenerate_groups", taken.degenerate_groups},
+      {"retried_samples", taken.retried_samples},
+      {"dropped_samples", taken.dropped_samples},
+      {"samples", samples},
+      {"staleness_max", staleness_max},
+      {"staleness", staleness},
+      {"tokens", report.tokens},
+      {"tokens_per_s", mean(tokens, wait_seconds + train_seconds)},
+      {"train_tokens_per_s", mean(static_cast<double>(report.tokens), train_seconds)},
+      {"wait_seconds", wait_seconds},
+      {"train_seconds", train_seconds},
+      {"seconds", wait_seconds + train_seconds},
+  });
+}
+
+}  // namespace ponder::learner
