@@ -146,11 +146,11 @@ absl::Status SaveTraining(const std::string& folder, const TrainState& state,
                                        {"next_group_id", state.next_group_id},
                                        {"optimizer_step", state.optimizer_step}};
   PONDER_RETURN_IF_ERROR(MakeFolder(folder));
-  PONDER_RETURN_IF_ERROR(moe::SaveModel(
-      absl::StrCat(folder, "/", absl::StrFormat("step-%06d", state.step)),
-      {decoder.config(), std::move(weights)},
-      {{"optimizer.safetensors", moe::SafetensorsBytes(*moments)},
-       {"state.json", json.dump(2) + "\n"}}));
+  moe::FolderFiles files = moe::ModelFiles({decoder.config(), std::move(weights)});
+  files["optimizer.safetensors"] = moe::SafetensorsBytes(*moments);
+  files["state.json"] = json.dump(2) + "\n";
+  PONDER_RETURN_IF_ERROR(moe::WriteCheckedFolder(
+      absl::StrCat(folder, "/", absl::StrFormat("step-%06d", state.step)), files));
   PONDER_ASSIGN_OR_RETURN(const std::vector<std::string> all, ListCheckpoints(folder));
   for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i) {
     std::error_code error;
