@@ -110,7 +110,7 @@ absl::Status Updater::Accumulate(Objective objective, const PolicyBatch& batch,
       on_policy.push_back(batch.versions[t] == version);
     }
   }
-  PONDER_ASSIGN_OR_RETURN(const moe::Decoder::TokenStats out,
+  PONDER_ASSIGN_OR_RETURN(const moe::TokenStats out,
                           decoder_.Forward(packed, rows, targets,
                                            static_cast<float>(options_.temperature)));
   PolicyStats& stats = report->stats;
