@@ -10,8 +10,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/log.h"
-#include "deploy/learner_rank.h"
 #include "deploy/learner_stages.h"
+#include "deploy/stop_signal.h"
 #include "proto/config.h"
 
 namespace {

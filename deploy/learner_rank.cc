@@ -1,14 +1,10 @@
 #include "deploy/learner_rank.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <cstdlib>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/check.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "comm/group.h"
@@ -49,14 +45,6 @@ absl::StatusOr<learner::Mesh> OpenMesh(const v1::LearnerConfig& config) {
   return learner::MakeMesh(std::move(world), static_cast<int>(config.expert_parallel()));
 }
 
-sigset_t StopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  return signals;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LearnerRank>> OpenLearnerRank(const v1::Config& config,
@@ -86,26 +74,6 @@ absl::StatusOr<std::unique_ptr<LearnerRank>> OpenLearnerRank(const v1::Config& c
     if (rank->leads()) PONDER_LOG(kInfo, "resuming from ", *checkpoint);
   }
   return rank;
-}
-
-void BlockStopSignals() {
-  const sigset_t signals = StopSignals();
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-}
-
-StopSignal::StopSignal(std::function<void()> on_stop) {
-  thread_ = std::thread([on_stop = std::move(on_stop)] {
-    const sigset_t signals = StopSignals();
-    int received = 0;
-    sigwait(&signals, &received);
-    on_stop();
-  });
-}
-
-StopSignal::~StopSignal() {
-  // Wakes the thread if no signal came; then on_stop is called too late to matter.
-  pthread_kill(thread_.native_handle(), SIGTERM);
-  thread_.join();
 }
 
 }  // namespace ponder::deploy

@@ -2,10 +2,8 @@
 // go on. Wired by hand from the config.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "absl/status/statusor.h"
 #include "learner/checkpoint.h"
@@ -34,19 +32,5 @@ struct LearnerRank {
 // Under mpirun the world is MPI's; else one rank. InvalidArgument: more or fewer ranks than learner.ranks.
 absl::StatusOr<std::unique_ptr<LearnerRank>> OpenLearnerRank(const v1::Config& config, const std::string& model_folder,
                                                              const std::string& checkpoints, bool resume);
-
-// Blocks SIGTERM and SIGINT in this thread and those it starts. Call first thing in main.
-void BlockStopSignals();
-// Calls `on_stop` once, from a thread of its own: at the first SIGTERM or SIGINT, else when destroyed. A machine.
-class StopSignal {
- public:
-  explicit StopSignal(std::function<void()> on_stop);
-  ~StopSignal();
-  StopSignal(const StopSignal&) = delete;
-  StopSignal& operator=(const StopSignal&) = delete;
-
- private:
-  std::thread thread_;
-};
 
 }  // namespace ponder::deploy

@@ -13,6 +13,7 @@
 #include "deploy/learner_rank.h"
 #include "deploy/learner_stages.h"
 #include "deploy/run_folder.h"
+#include "deploy/stop_signal.h"
 #include "learner/learner_service.h"
 #include "learner/ledger.h"
 #include "learner/sample_pool.h"

@@ -10,6 +10,7 @@
 #include "deploy/learner_rank.h"
 #include "deploy/learner_stages.h"
 #include "deploy/run_folder.h"
+#include "deploy/stop_signal.h"
 #include "learner/sft_loop.h"
 #include "moe/checkpoint.h"
 
