@@ -1,5 +1,5 @@
-// `ponder-learner`: the stages that update weights, each an MPI job of learner.ranks processes. It is a binary of its own, as
-// only it links LibTorch; `ponder learner` runs it.
+// `ponder-learner`: the stages that update weights, each an MPI job of learner.ranks processes. It
+// is a binary of its own, as only it links LibTorch; `ponder learner` runs it.
 //
 //   ponder-learner sft --config F --run RUN --model DIR --out DIR [--resume]
 //   ponder-learner rl  --config F --run RUN --model DIR --out DIR --port-file F [--resume]
@@ -45,8 +45,10 @@ int main(int argc, char** argv) {
     return stage;
   };
   CLI::App* sft = add("sft", "supervised fine-tuning on RUN/data/sft.jsonl");
-  CLI::App* rl = add("rl", "reinforcement learning on RUN/data/train.jsonl; serves prompts and weights");
-  rl->add_option("--port-file", arguments.port_file, "written with the address once serving")->required();
+  CLI::App* rl =
+      add("rl", "reinforcement learning on RUN/data/train.jsonl; serves prompts and weights");
+  rl->add_option("--port-file", arguments.port_file, "written with the address once serving")
+      ->required();
   CLI11_PARSE(app, argc, argv);
 
   ponder::SetLogName("learner");

@@ -57,13 +57,14 @@ absl::StatusOr<std::unique_ptr<LearnerRank>> OpenLearnerRank(const v1::Config& c
   if (resume) {
     PONDER_ASSIGN_OR_RETURN(checkpoint, learner::NewestCheckpoint(checkpoints));
   }
-  PONDER_ASSIGN_OR_RETURN(const moe::Model model, moe::LoadModel(checkpoint.value_or(model_folder)));
+  PONDER_ASSIGN_OR_RETURN(const moe::Model model,
+                          moe::LoadModel(checkpoint.value_or(model_folder)));
   moe::Decoder::Options options;
   options.threads = static_cast<int>(config.learner().threads());
   comm::Group* const expert_group =
       rank->mesh.expert->size() > 1 ? rank->mesh.expert.get() : nullptr;
-  PONDER_ASSIGN_OR_RETURN(
-      rank->decoder, moe::Decoder::Make(model.config, *model.weights, options, expert_group));
+  PONDER_ASSIGN_OR_RETURN(rank->decoder,
+                          moe::Decoder::Make(model.config, *model.weights, options, expert_group));
   rank->updater =
       std::make_unique<learner::Updater>(UpdaterOptions(config), *rank->decoder, rank->mesh);
   if (checkpoint.has_value()) {

@@ -1,5 +1,5 @@
-// What every learner rank builds before it trains, whatever the stage: its place in the mesh, model, optimizer, and where to
-// go on. Wired by hand from the config.
+// What every learner rank builds before it trains, whatever the stage: its place in the mesh,
+// model, optimizer, and where to go on. Wired by hand from the config.
 #pragma once
 
 #include <memory>
@@ -28,9 +28,12 @@ struct LearnerRank {
   bool leads() const { return mesh.world->rank() == 0; }
 };
 
-// The model comes from the newest checkpoint below `checkpoints` if `resume` and there is one, else from `model_folder`.
-// Under mpirun the world is MPI's; else one rank. InvalidArgument: more or fewer ranks than learner.ranks.
-absl::StatusOr<std::unique_ptr<LearnerRank>> OpenLearnerRank(const v1::Config& config, const std::string& model_folder,
-                                                             const std::string& checkpoints, bool resume);
+// The model comes from the newest checkpoint below `checkpoints` if `resume` and there is one, else
+// from `model_folder`. Under mpirun the world is MPI's; else one rank. InvalidArgument: more or
+// fewer ranks than learner.ranks.
+absl::StatusOr<std::unique_ptr<LearnerRank>> OpenLearnerRank(const v1::Config& config,
+                                                             const std::string& model_folder,
+                                                             const std::string& checkpoints,
+                                                             bool resume);
 
 }  // namespace ponder::deploy

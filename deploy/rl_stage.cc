@@ -1,4 +1,5 @@
-// The reinforcement-learning stage of ponder-learner: the sample pool and the weights served by rank 0, the updates by all.
+// The reinforcement-learning stage of ponder-learner: the sample pool and the weights served by
+// rank 0, the updates by all.
 #include <memory>
 #include <string>
 #include <utility>
@@ -39,7 +40,8 @@ learner::TrainLoop::Options LoopOptions(const v1::Config& config, const std::str
   return options;
 }
 
-absl::StatusOr<std::unique_ptr<learner::SamplePool>> OpenPool(const v1::Config& config, const RunFolder& run,
+absl::StatusOr<std::unique_ptr<learner::SamplePool>> OpenPool(const v1::Config& config,
+                                                              const RunFolder& run,
                                                               const learner::TrainState& start) {
   data::PromptSetOptions limits;
   limits.max_prompt_tokens = config.data().max_prompt_tokens();
@@ -65,7 +67,8 @@ absl::Status RunRl(const StageArguments& arguments) {
   const RunFolder run{arguments.run};
   const v1::Config& config = arguments.config;
   const std::string checkpoints = run.checkpoints("rl");
-  PONDER_ASSIGN_OR_RETURN(auto rank, OpenLearnerRank(config, arguments.model, checkpoints, arguments.resume));
+  PONDER_ASSIGN_OR_RETURN(auto rank,
+                          OpenLearnerRank(config, arguments.model, checkpoints, arguments.resume));
 
   std::unique_ptr<learner::SamplePool> pool;
   std::unique_ptr<learner::WeightStore> weights;
@@ -82,8 +85,8 @@ absl::Status RunRl(const StageArguments& arguments) {
     PONDER_LOG(kInfo, "serving prompts and weights on ", service->address());
   }
 
-  learner::TrainLoop loop(LoopOptions(config, checkpoints), rank->start, *rank->decoder, *rank->updater, rank->mesh,
-                          {pool.get(), weights.get(), metrics.get()});
+  learner::TrainLoop loop(LoopOptions(config, checkpoints), rank->start, *rank->decoder,
+                          *rank->updater, rank->mesh, {pool.get(), weights.get(), metrics.get()});
   {
     StopSignal stop([&loop, leads = rank->leads()] {
       if (leads) loop.Stop();
@@ -93,7 +96,8 @@ absl::Status RunRl(const StageArguments& arguments) {
   PONDER_ASSIGN_OR_RETURN(auto trained, rank->decoder->Export(0));
   if (!rank->leads()) return absl::OkStatus();
   PONDER_RETURN_IF_ERROR(pool->Finish());
-  PONDER_RETURN_IF_ERROR(moe::SaveModel(arguments.out, {rank->decoder->config(), std::move(trained)}));
+  PONDER_RETURN_IF_ERROR(
+      moe::SaveModel(arguments.out, {rank->decoder->config(), std::move(trained)}));
   // Actors hear that the run is finished before the service goes away.
   service->Shutdown(absl::Seconds(5));
   return absl::OkStatus();

@@ -14,9 +14,9 @@ namespace fs = std::filesystem;
 absl::StatusOr<RunFolder> NewRunFolder(const std::string& root) {
   std::error_code error;
   if (fs::exists(root, error) && !fs::is_empty(root, error)) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        root, " is not empty; go on with `ponder run --resume ", root,
-        "`, delete it, or give another folder with --out"));
+    return absl::AlreadyExistsError(
+        absl::StrCat(root, " is not empty; go on with `ponder run --resume ", root,
+                     "`, delete it, or give another folder with --out"));
   }
   RunFolder folder{root};
   for (const char* name : {"data", "models", "checkpoints", "logs", "ports"}) {

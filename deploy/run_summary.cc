@@ -14,7 +14,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json OrNull(const std::optional<double>& value) { return value.has_value() ? Json(*value) : Json(); }
+Json OrNull(const std::optional<double>& value) {
+  return value.has_value() ? Json(*value) : Json();
+}
 
 std::string Text(const Json& record, const char* key) {
   return record.contains(key) && record[key].is_string() ? record[key].get<std::string>() : "";
@@ -50,7 +52,8 @@ absl::StatusOr<RunSummary> Summarize(const RunFolder& run) {
     ++line_number;
     const Json record = Json::parse(line.begin(), line.end(), nullptr, /*allow_exceptions=*/false);
     if (!record.is_object()) {
-      return absl::DataLossError(absl::StrCat(run.metrics(), ":", line_number, ": not a JSON object"));
+      return absl::DataLossError(
+          absl::StrCat(run.metrics(), ":", line_number, ": not a JSON object"));
     }
     const std::string event = Text(record, "event");
     const double time = Number(record, "time");
@@ -82,7 +85,8 @@ absl::StatusOr<RunSummary> Summarize(const RunFolder& run) {
   return summary;
 }
 
-absl::Status WriteSummary(const RunFolder& run, const RunSummary& summary, const std::string& model_dir) {
+absl::Status WriteSummary(const RunFolder& run, const RunSummary& summary,
+                          const std::string& model_dir) {
   const Json json = {{"accuracy_before", OrNull(summary.accuracy_before)},
                      {"accuracy_sft", OrNull(summary.accuracy_sft)},
                      {"accuracy_rl", OrNull(summary.accuracy_rl)},

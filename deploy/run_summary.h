@@ -1,4 +1,5 @@
-// What a run came to, read back from its log (promise 9): RUN/summary.json and the last words on the terminal.
+// What a run came to, read back from its log (promise 9): RUN/summary.json and the last words on
+// the terminal.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +18,15 @@ struct RunSummary {
   std::optional<double> greedy_before, greedy_sft, greedy_rl;
   double seconds_sft = 0;  // wall clock of the stage, over all lives of the run
   double seconds_rl = 0;
-  int64_t steps = 0;       // RL steps that stand (a resume rolls back what came after its checkpoint)
-  int64_t samples = 0;     // generated for those steps
+  int64_t steps = 0;    // RL steps that stand (a resume rolls back what came after its checkpoint)
+  int64_t samples = 0;  // generated for those steps
   std::optional<double> logprob_gap_max;  // over those steps
 };
 
 // From metrics.jsonl. A line that is no JSON object is DataLoss with its number.
 absl::StatusOr<RunSummary> Summarize(const RunFolder& run);
 // summary.json: the fields above plus `model_dir`; absent figures are null.
-absl::Status WriteSummary(const RunFolder& run, const RunSummary& summary, const std::string& model_dir);
+absl::Status WriteSummary(const RunFolder& run, const RunSummary& summary,
+                          const std::string& model_dir);
 
 }  // namespace ponder::deploy

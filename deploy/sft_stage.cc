@@ -17,7 +17,8 @@
 namespace ponder::deploy {
 namespace {
 
-absl::StatusOr<std::vector<learner::Example>> LoadExamples(const std::string& path, const std::string& system_prompt,
+absl::StatusOr<std::vector<learner::Example>> LoadExamples(const std::string& path,
+                                                           const std::string& system_prompt,
                                                            int64_t max_tokens) {
   PONDER_ASSIGN_OR_RETURN(const std::vector<data::Trace> traces, data::LoadTraces(path));
   std::vector<learner::Example> examples;
@@ -27,9 +28,9 @@ absl::StatusOr<std::vector<learner::Example>> LoadExamples(const std::string& pa
     example.response = data::EncodeTrace(trace.thought, trace.answer);
     const int64_t tokens = static_cast<int64_t>(example.prompt.size() + example.response.size());
     if (tokens > max_tokens) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": trace ", trace.prompt.id, " has ", tokens,
-                                                     " tokens, the model takes ", max_tokens,
-                                                     "; raise model.max_position_embeddings"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          path, ": trace ", trace.prompt.id, " has ", tokens, " tokens, the model takes ",
+          max_tokens, "; raise model.max_position_embeddings"));
     }
     examples.push_back(std::move(example));
   }
@@ -42,7 +43,8 @@ absl::Status RunSft(const StageArguments& arguments) {
   const RunFolder run{arguments.run};
   const v1::Config& config = arguments.config;
   const std::string checkpoints = run.checkpoints("sft");
-  PONDER_ASSIGN_OR_RETURN(auto rank, OpenLearnerRank(config, arguments.model, checkpoints, arguments.resume));
+  PONDER_ASSIGN_OR_RETURN(auto rank,
+                          OpenLearnerRank(config, arguments.model, checkpoints, arguments.resume));
   PONDER_ASSIGN_OR_RETURN(const std::vector<learner::Example> examples,
                           LoadExamples(run.traces(), config.data().system_prompt(),
                                        rank->decoder->config().max_position_embeddings));
@@ -58,7 +60,8 @@ absl::Status RunSft(const StageArguments& arguments) {
   options.min_lr = config.sft().min_lr();
   options.warmup_steps = config.sft().warmup_steps();
   options.checkpoints = checkpoints;
-  learner::SftLoop loop(options, rank->start, examples, *rank->decoder, *rank->updater, rank->mesh, metrics.get());
+  learner::SftLoop loop(options, rank->start, examples, *rank->decoder, *rank->updater, rank->mesh,
+                        metrics.get());
   {
     StopSignal stop([&loop, leads = rank->leads()] {
       if (leads) loop.Stop();

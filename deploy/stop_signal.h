@@ -8,7 +8,8 @@ namespace ponder::deploy {
 
 // Blocks SIGTERM and SIGINT in this thread and those it starts. Call first thing in main.
 void BlockStopSignals();
-// Calls `on_stop` once, from a thread of its own: at the first SIGTERM or SIGINT, else when destroyed. A machine.
+// Calls `on_stop` once, from a thread of its own: at the first SIGTERM or SIGINT, else when
+// destroyed. A machine.
 class StopSignal {
  public:
   explicit StopSignal(std::function<void()> on_stop);

@@ -1,5 +1,6 @@
-// AdamW (arXiv 1711.05101) over a rank's own parameters, with its state by parameter name, so that it can be saved and
-// reloaded whole. The arithmetic is torch::optim::AdamW's (tests compare them). A machine; one thread at a time.
+// AdamW (arXiv 1711.05101) over a rank's own parameters, with its state by parameter name, so that
+// it can be saved and reloaded whole. The arithmetic is torch::optim::AdamW's (tests compare them).
+// A machine; one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -21,15 +22,15 @@ class AdamW {
     double weight_decay = 0.01;  // not applied to norms (parameters of one dimension)
   };
   struct Moments {
-    at::Tensor exp_avg;     // same shape as the parameter, float32
+    at::Tensor exp_avg;  // same shape as the parameter, float32
     at::Tensor exp_avg_sq;
   };
 
   // Shares the parameters' storage; gradients are read from their .grad() at each step.
   AdamW(const Options& options, absl::Span<const moe::Parameter> parameters);
 
-  // theta <- theta - lr * wd * theta, then the Adam step with gradient grad_scale * .grad(). A parameter without a gradient
-  // is an error of the caller (checked).
+  // theta <- theta - lr * wd * theta, then the Adam step with gradient grad_scale * .grad(). A
+  // parameter without a gradient is an error of the caller (checked).
   void Step(double lr, double grad_scale);
 
   // State, in the order of the parameters: to be saved, or overwritten in place on resume.

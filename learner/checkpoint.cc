@@ -39,7 +39,8 @@ at::Tensor& MomentOf(AdamW::Moments& moments, size_t which) {
   return which == 0 ? moments.exp_avg : moments.exp_avg_sq;
 }
 
-// The names of the expert tensors that each rank of the expert group owns, in the order of its parameters.
+// The names of the expert tensors that each rank of the expert group owns, in the order of its
+// parameters.
 std::vector<std::vector<const TensorSpec*>> ExpertOwners(const WeightManifest& layout,
                                                          int64_t num_experts, int ranks) {
   std::vector<std::vector<const TensorSpec*>> owners(ranks);
@@ -54,7 +55,8 @@ int64_t Elements(const TensorSpec& spec) {
   return static_cast<int64_t>((spec.end - spec.begin) / sizeof(float));
 }
 
-// One kind of moment of all parameters, as a blob in the order of the model's layout. Collective over the expert group.
+// One kind of moment of all parameters, as a blob in the order of the model's layout. Collective
+// over the expert group.
 absl::StatusOr<std::vector<float>> GatherMoments(const moe::Decoder& decoder, AdamW& optimizer,
                                                  comm::Group& expert_group, size_t which) {
   const WeightManifest layout = decoder.config().Layout();
@@ -135,9 +137,8 @@ absl::StatusOr<std::vector<std::string>> ListCheckpoints(const std::string& fold
 
 }  // namespace
 
-absl::Status SaveTraining(const std::string& folder, const TrainState& state,
-                          moe::Decoder& decoder, AdamW& optimizer, const Mesh& mesh,
-                          int64_t keep) {
+absl::Status SaveTraining(const std::string& folder, const TrainState& state, moe::Decoder& decoder,
+                          AdamW& optimizer, const Mesh& mesh, int64_t keep) {
   PONDER_ASSIGN_OR_RETURN(auto weights, decoder.Export(state.version));
   PONDER_ASSIGN_OR_RETURN(auto moments, OptimizerTensors(decoder, optimizer, mesh));
   if (mesh.world->rank() != 0) return absl::OkStatus();
@@ -171,11 +172,10 @@ absl::StatusOr<TrainState> LoadTrainState(const std::string& checkpoint) {
   PONDER_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   TrainState state;
-  for (const auto& [key, value] :
-       {std::pair<const char*, int64_t*>{"step", &state.step},
-        {"version", &state.version},
-        {"next_group_id", &state.next_group_id},
-        {"optimizer_step", &state.optimizer_step}}) {
+  for (const auto& [key, value] : {std::pair<const char*, int64_t*>{"step", &state.step},
+                                   {"version", &state.version},
+                                   {"next_group_id", &state.next_group_id},
+                                   {"optimizer_step", &state.optimizer_step}}) {
     if (!json.is_object() || !json.contains(key) || !json[key].is_number_integer()) {
       return absl::DataLossError(absl::StrCat(path, ": no whole number under \"", key,
                                               "\"; resume from an older checkpoint"));

@@ -1,5 +1,6 @@
-// A training checkpoint: a model folder as moe/checkpoint.h writes it, which transformers can load, plus optimizer.safetensors
-// (the moments of AdamW by parameter name) and state.json. Whole or absent; one file serves every parallel layout.
+// A training checkpoint: a model folder as moe/checkpoint.h writes it, which transformers can load,
+// plus optimizer.safetensors (the moments of AdamW by parameter name) and state.json. Whole or
+// absent; one file serves every parallel layout.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +11,13 @@
 #include "absl/status/statusor.h"
 #include "learner/adamw.h"
 #include "learner/mesh.h"
-#include "learner/sample_pool.h"
 #include "moe/checkpoint.h"
 #include "moe/decoder.h"
 
 namespace ponder::learner {
 
-// Where a run stands: what it needs, besides weights and optimizer, to go on as if nothing had happened.
+// Where a run stands: what it needs, besides weights and optimizer, to go on as if nothing had
+// happened.
 struct TrainState {
   int64_t step = 0;            // steps done
   int64_t version = 0;         // of the weights
@@ -25,8 +26,8 @@ struct TrainState {
 };
 
 // Writes <folder>/step-000123 and then deletes the oldest beyond `keep`. Collective; rank 0 writes.
-absl::Status SaveTraining(const std::string& folder, const TrainState& state, moe::Decoder& decoder, AdamW& optimizer,
-                          const Mesh& mesh, int64_t keep);
+absl::Status SaveTraining(const std::string& folder, const TrainState& state, moe::Decoder& decoder,
+                          AdamW& optimizer, const Mesh& mesh, int64_t keep);
 
 // The newest checkpoint below `folder`, by step; nullopt when there is none.
 absl::StatusOr<std::optional<std::string>> NewestCheckpoint(const std::string& folder);
@@ -34,6 +35,7 @@ absl::StatusOr<std::optional<std::string>> NewestCheckpoint(const std::string& f
 // What a checkpoint holds besides the model; the model itself is moe::LoadModel's.
 absl::StatusOr<TrainState> LoadTrainState(const std::string& checkpoint);
 // Fills in the optimizer's moments of this rank's parameters.
-absl::Status LoadOptimizer(const std::string& checkpoint, const moe::Decoder& decoder, AdamW* optimizer);
+absl::Status LoadOptimizer(const std::string& checkpoint, const moe::Decoder& decoder,
+                           AdamW* optimizer);
 
 }  // namespace ponder::learner

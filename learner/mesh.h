@@ -1,8 +1,10 @@
-// Mesh: the learner's ranks as a grid, data parallel x expert parallel. A value that owns its groups.
+// Mesh: the learner's ranks as a grid, data parallel x expert parallel. A value that owns its
+// groups.
 //
-//   world        every rank; each trains its own share of the sequences: gradients of dense parameters are summed over it
-//   expert       `expert_parallel` neighbouring ranks that together hold all experts; the MoE layers exchange tokens in it
-//   expert_data  the ranks that hold the same experts: gradients of expert parameters are summed over it
+//   world        every rank; each trains its own share of the sequences: gradients of dense
+//   parameters are summed over it expert       `expert_parallel` neighbouring ranks that together
+//   hold all experts; the MoE layers exchange tokens in it expert_data  the ranks that hold the
+//   same experts: gradients of expert parameters are summed over it
 #pragma once
 
 #include <memory>

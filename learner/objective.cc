@@ -10,8 +10,7 @@ at::Tensor PolicyLoss(const at::Tensor& logprob, const at::Tensor& behaviour,
   const at::Tensor log_ratio = logprob - behaviour;
   const at::Tensor ratio = log_ratio.exp();
   const at::Tensor unclipped = ratio * advantage;
-  const at::Tensor clipped =
-      ratio.clamp(1 - options.clip_low, 1 + options.clip_high) * advantage;
+  const at::Tensor clipped = ratio.clamp(1 - options.clip_low, 1 + options.clip_high) * advantage;
   const at::Tensor loss = -at::minimum(unclipped, clipped).sum() / denominator;
 
   const at::NoGradGuard no_grad;

@@ -43,18 +43,18 @@ absl::Status SftLoop::Run() {
     ++state_.optimizer_step;
     const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
     if (metrics_ != nullptr) {
-      PONDER_RETURN_IF_ERROR(metrics_->Write(
-          {{"event", "sft_step"},
-           {"step", state_.step},
-           {"steps", options_.steps},
-           {"loss", report.stats.loss},
-           {"entropy", report.stats.entropy / report.stats.tokens},
-           {"lr", lr},
-           {"grad_norm", report.grad_norm},
-           {"expert_load", report.router.MeanLoadImbalance()},
-           {"tokens", report.tokens},
-           {"tokens_per_s", static_cast<double>(report.tokens) / seconds},
-           {"seconds", seconds}}));
+      PONDER_RETURN_IF_ERROR(
+          metrics_->Write({{"event", "sft_step"},
+                           {"step", state_.step},
+                           {"steps", options_.steps},
+                           {"loss", report.stats.loss},
+                           {"entropy", report.stats.entropy / report.stats.tokens},
+                           {"lr", lr},
+                           {"grad_norm", report.grad_norm},
+                           {"expert_load", report.router.MeanLoadImbalance()},
+                           {"tokens", report.tokens},
+                           {"tokens_per_s", static_cast<double>(report.tokens) / seconds},
+                           {"seconds", seconds}}));
     }
     if (state_.step % options_.checkpoint_every == 0 && state_.step < options_.steps) {
       PONDER_RETURN_IF_ERROR(save());

@@ -1,6 +1,6 @@
 // SftLoop: supervised fine-tuning on think-then-answer traces; loss on the response tokens only.
-// A machine; one a rank, all in step. The order of the traces is a pure function of the seed, so that resuming goes on with
-// the batch that was next.
+// A machine; one a rank, all in step. The order of the traces is a pure function of the seed, so
+// that resuming goes on with the batch that was next.
 #pragma once
 
 #include <atomic>
@@ -38,8 +38,8 @@ class SftLoop {
   };
 
   // All references outlive it; `examples` is not empty; `metrics` is null on ranks other than 0.
-  SftLoop(const Options& options, const TrainState& start, const std::vector<Example>& examples, moe::Decoder& decoder,
-          Updater& updater, const Mesh& mesh, MetricsLog* metrics);
+  SftLoop(const Options& options, const TrainState& start, const std::vector<Example>& examples,
+          moe::Decoder& decoder, Updater& updater, const Mesh& mesh, MetricsLog* metrics);
 
   // Until the last step (OK), Stop (Cancelled, after a checkpoint), or a failure.
   absl::Status Run();
@@ -58,7 +58,7 @@ class SftLoop {
   const Mesh& mesh_;
   MetricsLog* const metrics_;
   std::atomic<bool> stopping_{false};
-  int64_t epoch_ = -1;           // whose order is in order_
+  int64_t epoch_ = -1;  // whose order is in order_
   std::vector<int64_t> order_;
 };
 

@@ -91,8 +91,7 @@ absl::StatusOr<TrainLoop::Command> TrainLoop::NextCommand(SamplePool::Taken* tak
   absl::Status failure;
   if (mesh_.world->rank() == 0 && state_.step < options_.steps) {
     const absl::Time start = absl::Now();
-    absl::StatusOr<SamplePool::Taken> groups =
-        services_.pool->Take(start + options_.take_timeout);
+    absl::StatusOr<SamplePool::Taken> groups = services_.pool->Take(start + options_.take_timeout);
     *wait_seconds = SecondsSince(start);
     if (groups.ok()) {
       *taken = *std::move(groups);
@@ -115,8 +114,7 @@ absl::StatusOr<Updater::Report> TrainLoop::Train(const PolicyBatch& batch) {
   // Only the first mini-batch sees the weights that were published.
   for (const std::vector<int64_t>& chosen : minibatches) {
     const int64_t on_policy_version = total.tokens == 0 ? state_.version : -1;
-    const double lr =
-        WarmupConstant(options_.lr, options_.warmup_steps, state_.optimizer_step);
+    const double lr = WarmupConstant(options_.lr, options_.warmup_steps, state_.optimizer_step);
     PONDER_ASSIGN_OR_RETURN(const Updater::Report report,
                             updater_.PolicyUpdate(batch, chosen, on_policy_version, lr));
     ++state_.optimizer_step;

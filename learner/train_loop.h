@@ -2,7 +2,8 @@
 //
 //   take groups -> score -> pack -> train step -> publish weights -> retire slots
 //
-// A machine; one a rank, all in step. Rank 0 owns the pool, the published weights, the log and the checkpoints.
+// A machine; one a rank, all in step. Rank 0 owns the pool, the published weights, the log and the
+// checkpoints.
 #pragma once
 
 #include <atomic>
@@ -26,7 +27,7 @@ namespace ponder::learner {
 class TrainLoop {
  public:
   struct Options {
-    uint64_t seed = 1;        // of the split into mini-batches
+    uint64_t seed = 1;  // of the split into mini-batches
     int64_t steps = 300;
     int64_t minibatches = 1;  // optimizer updates a step
     double lr = 1e-4;
@@ -48,7 +49,8 @@ class TrainLoop {
   TrainLoop(const Options& options, const TrainState& start, moe::Decoder& decoder,
             Updater& updater, const Mesh& mesh, const Services& services);
 
-  // Publishes the weights at hand, then trains until the last step (OK), Stop (Cancelled, after a checkpoint), or a failure.
+  // Publishes the weights at hand, then trains until the last step (OK), Stop (Cancelled, after a
+  // checkpoint), or a failure.
   absl::Status Run();
   // Ends Run after the step in progress. On rank 0; from any thread.
   void Stop();

@@ -69,8 +69,7 @@ absl::StatusOr<Updater::Report> Updater::Update(Objective objective, const Polic
   decoder_.ZeroGradients();
   Report report;
   for (const std::vector<int64_t>& sequences : split[mesh_.world->rank()]) {
-    PONDER_RETURN_IF_ERROR(
-        Accumulate(objective, batch, sequences, version, denominator, &report));
+    PONDER_RETURN_IF_ERROR(Accumulate(objective, batch, sequences, version, denominator, &report));
   }
   PONDER_RETURN_IF_ERROR(SumGradients());
   PONDER_RETURN_IF_ERROR(SumReport(&report));
@@ -110,9 +109,9 @@ absl::Status Updater::Accumulate(Objective objective, const PolicyBatch& batch,
       on_policy.push_back(batch.versions[t] == version);
     }
   }
-  PONDER_ASSIGN_OR_RETURN(const moe::TokenStats out,
-                          decoder_.Forward(packed, rows, targets,
-                                           static_cast<float>(options_.temperature)));
+  PONDER_ASSIGN_OR_RETURN(
+      const moe::TokenStats out,
+      decoder_.Forward(packed, rows, targets, static_cast<float>(options_.temperature)));
   PolicyStats& stats = report->stats;
   at::Tensor loss;
   if (objective == Objective::kPolicy) {
@@ -148,8 +147,13 @@ absl::StatusOr<double> Updater::GradNorm() {
 
 absl::Status Updater::SumReport(Report* report) {
   PolicyStats& stats = report->stats;
-  double sums[] = {stats.loss, stats.tokens,  stats.clipped, stats.kl, stats.entropy,
-                   stats.on_policy_tokens, static_cast<double>(report->tokens)};
+  double sums[] = {stats.loss,
+                   stats.tokens,
+                   stats.clipped,
+                   stats.kl,
+                   stats.entropy,
+                   stats.on_policy_tokens,
+                   static_cast<double>(report->tokens)};
   PONDER_RETURN_IF_ERROR(mesh_.world->AllReduceSum(absl::MakeSpan(sums)));
   std::vector<double> gaps(static_cast<size_t>(mesh_.world->size()));
   PONDER_RETURN_IF_ERROR(mesh_.world->AllGather(

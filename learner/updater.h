@@ -1,5 +1,6 @@
-// Updater: one optimizer update from a batch: forward, loss, backward, sum of gradients over ranks, clip, AdamW.
-// A machine; every rank has one and calls it with the same arguments in the same order.
+// Updater: one optimizer update from a batch: forward, loss, backward, sum of gradients over ranks,
+// clip, AdamW. A machine; every rank has one and calls it with the same arguments in the same
+// order.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +20,9 @@ class Updater {
  public:
   struct Options {
     AdamW::Options adamw;
-    double max_grad_norm = 1;                // of the gradient over all parameters
+    double max_grad_norm = 1;  // of the gradient over all parameters
     int64_t max_tokens_per_microbatch = 16384;
-    double temperature = 1;                  // of the policy, as at sampling
+    double temperature = 1;  // of the policy, as at sampling
     PolicyLossOptions policy_loss;
   };
   // What one update did, summed over ranks: the same on each.
@@ -31,16 +32,19 @@ class Updater {
     int64_t tokens = 0;       // fed forward, prompts included
     moe::RouterStats router;  // of this rank alone
 
-    // Sums over a step's updates; the gap and the gradient norm by maximum, the router's statistics of the last.
+    // Sums over a step's updates; the gap and the gradient norm by maximum, the router's statistics
+    // of the last.
     void Add(const Report& other);
   };
 
   // `decoder` and `mesh` outlive it.
   Updater(const Options& options, moe::Decoder& decoder, const Mesh& mesh);
 
-  // One DAPO update from the sequences `chosen`. Tokens sampled under `version`, the weights now in the decoder, are
-  // on-policy: the gap between their two log-probs is reported. `chosen` must not be empty.
-  absl::StatusOr<Report> PolicyUpdate(const PolicyBatch& batch, absl::Span<const int64_t> chosen, int64_t version, double lr);
+  // One DAPO update from the sequences `chosen`. Tokens sampled under `version`, the weights now in
+  // the decoder, are on-policy: the gap between their two log-probs is reported. `chosen` must not
+  // be empty.
+  absl::StatusOr<Report> PolicyUpdate(const PolicyBatch& batch, absl::Span<const int64_t> chosen,
+                                      int64_t version, double lr);
   // One supervised update: mean NLL of the response tokens.
   absl::StatusOr<Report> SupervisedUpdate(const PolicyBatch& batch, double lr);
 
@@ -48,11 +52,12 @@ class Updater {
 
  private:
   enum class Objective { kPolicy, kSupervised };
-  absl::StatusOr<Report> Update(Objective objective, const PolicyBatch& batch, absl::Span<const int64_t> chosen,
-                                int64_t version, double lr);
+  absl::StatusOr<Report> Update(Objective objective, const PolicyBatch& batch,
+                                absl::Span<const int64_t> chosen, int64_t version, double lr);
   // Forward and backward of one micro-batch; gradients add up in the parameters.
-  absl::Status Accumulate(Objective objective, const PolicyBatch& batch, absl::Span<const int64_t> sequences, int64_t version,
-                          double denominator, Report* report);
+  absl::Status Accumulate(Objective objective, const PolicyBatch& batch,
+                          absl::Span<const int64_t> sequences, int64_t version, double denominator,
+                          Report* report);
   absl::Status SumGradients();
   absl::StatusOr<double> GradNorm();
   absl::Status SumReport(Report* report);

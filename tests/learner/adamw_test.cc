@@ -12,8 +12,10 @@ namespace {
 
 TEST(AdamW, AgreesWithLibTorch) {
   torch::manual_seed(5);
-  at::Tensor matrix = torch::randn({7, 5}).requires_grad_(), norm = torch::randn({5}).requires_grad_();
-  at::Tensor torch_matrix = matrix.detach().clone().requires_grad_(), torch_norm = norm.detach().clone().requires_grad_();
+  at::Tensor matrix = torch::randn({7, 5}).requires_grad_(),
+             norm = torch::randn({5}).requires_grad_();
+  at::Tensor torch_matrix = matrix.detach().clone().requires_grad_(),
+             torch_norm = norm.detach().clone().requires_grad_();
 
   AdamW::Options options;
   options.weight_decay = 0.1;
@@ -21,7 +23,8 @@ TEST(AdamW, AgreesWithLibTorch) {
   const auto torch_options = [&](double decay) {
     return torch::optim::AdamWOptions(3e-3).betas({0.9, 0.95}).eps(1e-8).weight_decay(decay);
   };
-  torch::optim::AdamW decayed({torch_matrix}, torch_options(0.1)), plain({torch_norm}, torch_options(0));
+  torch::optim::AdamW decayed({torch_matrix}, torch_options(0.1)),
+      plain({torch_norm}, torch_options(0));
 
   for (int step = 0; step < 50; ++step) {
     const at::Tensor matrix_grad = torch::randn({7, 5}), norm_grad = torch::randn({5});

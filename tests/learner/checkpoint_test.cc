@@ -1,4 +1,5 @@
-// Promise 4 for the learner's own state: save, load, and go on with the same bits as if nothing had happened.
+// Promise 4 for the learner's own state: save, load, and go on with the same bits as if nothing had
+// happened.
 #include "learner/checkpoint.h"
 
 #include <filesystem>
@@ -35,7 +36,8 @@ TEST(TrainingCheckpoint, GoesOnWithTheSameBits) {
   std::vector<uint8_t> straight, resumed;
   auto statuses = OnRanks(1, 1, {}, [&](TestRank& rank) -> absl::Status {
     PONDER_RETURN_IF_ERROR(Train(rank, 0, 3));
-    PONDER_RETURN_IF_ERROR(SaveTraining(folder, {3, 5, 77, 3}, *rank.decoder, rank.updater->optimizer(), rank.mesh, 2));
+    PONDER_RETURN_IF_ERROR(SaveTraining(folder, {3, 5, 77, 3}, *rank.decoder,
+                                        rank.updater->optimizer(), rank.mesh, 2));
     PONDER_RETURN_IF_ERROR(Train(rank, 3, 6));
     PONDER_ASSIGN_OR_RETURN(auto weights, rank.decoder->Export(1));
     straight = *weights->blob();
@@ -66,18 +68,21 @@ TEST(TrainingCheckpoint, OneFileServesEveryLayout) {
   const std::string folder = FreshFolder("layout");
   auto statuses = OnRanks(2, 2, {}, [&](TestRank& rank) -> absl::Status {
     PONDER_RETURN_IF_ERROR(Train(rank, 0, 2));
-    return SaveTraining(folder, {2, 2, 0, 2}, *rank.decoder, rank.updater->optimizer(), rank.mesh, 2);
+    return SaveTraining(folder, {2, 2, 0, 2}, *rank.decoder, rank.updater->optimizer(), rank.mesh,
+                        2);
   });
   for (const auto& status : statuses) ASSERT_TRUE(status.ok()) << status;
   statuses = OnRanks(1, 1, {}, [&](TestRank& rank) -> absl::Status {
     PONDER_RETURN_IF_ERROR(Train(rank, 0, 2));  // the same updates without expert parallelism
     AdamW::Options options;
     AdamW loaded(options, rank.decoder->parameters());
-    PONDER_RETURN_IF_ERROR(LoadOptimizer(*NewestCheckpoint(folder).value(), *rank.decoder, &loaded));
+    PONDER_RETURN_IF_ERROR(
+        LoadOptimizer(*NewestCheckpoint(folder).value(), *rank.decoder, &loaded));
     for (size_t i = 0; i < loaded.moments().size(); ++i) {
       const at::Tensor& want = rank.updater->optimizer().moments()[i].exp_avg;
       const double error = (loaded.moments()[i].exp_avg - want).abs().max().item<double>();
-      EXPECT_LE(error, 1e-5 * want.abs().max().item<double>() + 1e-9) << rank.decoder->parameters()[i].name;
+      EXPECT_LE(error, 1e-5 * want.abs().max().item<double>() + 1e-9)
+          << rank.decoder->parameters()[i].name;
     }
     return absl::OkStatus();
   });
@@ -89,7 +94,8 @@ TEST(TrainingCheckpoint, KeepsTheNewest) {
   EXPECT_FALSE(NewestCheckpoint(folder)->has_value());
   const auto statuses = OnRanks(1, 1, {}, [&](TestRank& rank) -> absl::Status {
     for (int64_t step = 1; step <= 4; ++step) {
-      PONDER_RETURN_IF_ERROR(SaveTraining(folder, {step, step, 0, 0}, *rank.decoder, rank.updater->optimizer(), rank.mesh, 2));
+      PONDER_RETURN_IF_ERROR(SaveTraining(folder, {step, step, 0, 0}, *rank.decoder,
+                                          rank.updater->optimizer(), rank.mesh, 2));
     }
     return absl::OkStatus();
   });
@@ -103,10 +109,12 @@ TEST(TrainingCheckpoint, KeepsTheNewest) {
 TEST(TrainingCheckpoint, OneFlippedByteIsNamed) {
   const std::string folder = FreshFolder("flip");
   const auto statuses = OnRanks(1, 1, {}, [&](TestRank& rank) {
-    return SaveTraining(folder, {1, 1, 0, 0}, *rank.decoder, rank.updater->optimizer(), rank.mesh, 2);
+    return SaveTraining(folder, {1, 1, 0, 0}, *rank.decoder, rank.updater->optimizer(), rank.mesh,
+                        2);
   });
   ASSERT_TRUE(statuses[0].ok()) << statuses[0];
-  for (const char* file : {"model.safetensors", "optimizer.safetensors", "state.json", "config.json"}) {
+  for (const char* file :
+       {"model.safetensors", "optimizer.safetensors", "state.json", "config.json"}) {
     const std::string path = absl::StrCat(folder, "/step-000001/", file);
     const auto flip = [&path] {
       std::fstream stream(path, std::ios::in | std::ios::out | std::ios::binary);

@@ -47,7 +47,8 @@ inline PolicyBatch RandomBatch(uint64_t seed, int64_t sequences) {
   PolicyBatch batch;
   for (int64_t s = 0; s < sequences; ++s) {
     Rollout rollout;
-    for (int64_t t = rng.NextInt(1, 6); t > 0; --t) rollout.prompt_tokens.push_back(static_cast<int32_t>(rng.NextInt(0, 47)));
+    for (int64_t t = rng.NextInt(1, 6); t > 0; --t)
+      rollout.prompt_tokens.push_back(static_cast<int32_t>(rng.NextInt(0, 47)));
     for (int64_t t = rng.NextInt(1, 12); t > 0; --t) {
       rollout.tokens.push_back(static_cast<int32_t>(rng.NextInt(0, 47)));
       rollout.logprobs.push_back(static_cast<float>(-3.8 + 0.3 * rng.NextGaussian()));
@@ -66,7 +67,8 @@ struct TestRank {
 };
 
 // Runs `body` on `ranks` threads, each with its own rank; the statuses, by rank.
-inline std::vector<absl::Status> OnRanks(int ranks, int expert_parallel, const Updater::Options& options,
+inline std::vector<absl::Status> OnRanks(int ranks, int expert_parallel,
+                                         const Updater::Options& options,
                                          const std::function<absl::Status(TestRank&)>& body) {
   auto groups = comm::MakeThreadGroup(ranks);
   std::vector<absl::Status> statuses(ranks);
@@ -79,8 +81,9 @@ inline std::vector<absl::Status> OnRanks(int ranks, int expert_parallel, const U
         if (!mesh.ok()) return mesh.status();
         rank.mesh = *std::move(mesh);
         const moe::Model model = TinyModel();
-        auto decoder = moe::Decoder::Make(model.config, *model.weights, {},
-                                          rank.mesh.expert->size() > 1 ? rank.mesh.expert.get() : nullptr);
+        auto decoder =
+            moe::Decoder::Make(model.config, *model.weights, {},
+                               rank.mesh.expert->size() > 1 ? rank.mesh.expert.get() : nullptr);
         if (!decoder.ok()) return decoder.status();
         rank.decoder = *std::move(decoder);
         rank.updater = std::make_unique<Updater>(options, *rank.decoder, rank.mesh);

@@ -1,4 +1,5 @@
-// The policy loss against a float64 loop written from DAPO's equation 8, and its gradient against finite differences.
+// The policy loss against a float64 loop written from DAPO's equation 8, and its gradient against
+// finite differences.
 #include "learner/objective.h"
 
 #include <torch/torch.h>
@@ -21,13 +22,15 @@ Case RandomCase(uint64_t seed, int64_t n) {
   Case random;
   for (int64_t i = 0; i < n; ++i) {
     random.behaviour.push_back(static_cast<float>(-3 * rng.NextUniform()));
-    random.logprob.push_back(random.behaviour.back() + static_cast<float>(rng.NextGaussian() * 0.3));
+    random.logprob.push_back(random.behaviour.back() +
+                             static_cast<float>(rng.NextGaussian() * 0.3));
     random.advantage.push_back(static_cast<float>(rng.NextGaussian()));
   }
   return random;
 }
 
-double SlowLoss(const std::vector<double>& logprob, const Case& c, double denominator, double low, double high) {
+double SlowLoss(const std::vector<double>& logprob, const Case& c, double denominator, double low,
+                double high) {
   double sum = 0;
   for (size_t t = 0; t < logprob.size(); ++t) {
     const double r = std::exp(logprob[t] - c.behaviour[t]);
@@ -44,8 +47,8 @@ TEST(PolicyLoss, AgreesWithTheEquation) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     const Case c = RandomCase(seed, 37);
     PolicyStats stats;
-    const at::Tensor loss = PolicyLoss(ToTensor(c.logprob), ToTensor(c.behaviour), ToTensor(c.advantage), 91,
-                                       {0.2, 0.28}, &stats);
+    const at::Tensor loss = PolicyLoss(ToTensor(c.logprob), ToTensor(c.behaviour),
+                                       ToTensor(c.advantage), 91, {0.2, 0.28}, &stats);
     const std::vector<double> logprob(c.logprob.begin(), c.logprob.end());
     EXPECT_NEAR(loss.item<double>(), SlowLoss(logprob, c, 91, 0.2, 0.28), 1e-6);
     EXPECT_NEAR(stats.loss, loss.item<double>(), 1e-9);
@@ -65,14 +68,17 @@ TEST(PolicyLoss, GradientAgreesWithFiniteDifferences) {
   const Case c = RandomCase(7, 25);
   at::Tensor logprob = ToTensor(c.logprob).requires_grad_();
   PolicyStats stats;
-  PolicyLoss(logprob, ToTensor(c.behaviour), ToTensor(c.advantage), 10, {0.2, 0.28}, &stats).backward();
+  PolicyLoss(logprob, ToTensor(c.behaviour), ToTensor(c.advantage), 10, {0.2, 0.28}, &stats)
+      .backward();
   const double h = 1e-6;
   for (size_t t = 0; t < c.logprob.size(); ++t) {
     std::vector<double> up(c.logprob.begin(), c.logprob.end()), down = up;
     up[t] += h;
     down[t] -= h;
-    const double slope = (SlowLoss(up, c, 10, 0.2, 0.28) - SlowLoss(down, c, 10, 0.2, 0.28)) / (2 * h);
-    EXPECT_NEAR(logprob.grad()[t].item<double>(), slope, 1e-4 * std::abs(slope) + 1e-6) << "token " << t;
+    const double slope =
+        (SlowLoss(up, c, 10, 0.2, 0.28) - SlowLoss(down, c, 10, 0.2, 0.28)) / (2 * h);
+    EXPECT_NEAR(logprob.grad()[t].item<double>(), slope, 1e-4 * std::abs(slope) + 1e-6)
+        << "token " << t;
   }
 }
 
@@ -80,7 +86,8 @@ TEST(PolicyLoss, AtRatioOneIsReinforce) {
   Case c = RandomCase(3, 16);
   at::Tensor logprob = ToTensor(c.behaviour).requires_grad_();
   PolicyStats stats;
-  PolicyLoss(logprob, ToTensor(c.behaviour), ToTensor(c.advantage), 16, {0.2, 0.28}, &stats).backward();
+  PolicyLoss(logprob, ToTensor(c.behaviour), ToTensor(c.advantage), 16, {0.2, 0.28}, &stats)
+      .backward();
   for (size_t t = 0; t < c.advantage.size(); ++t) {
     EXPECT_FLOAT_EQ(logprob.grad()[t].item<float>(), -c.advantage[t] / 16);
   }

@@ -30,7 +30,8 @@ TEST(PolicyBatch, AlignsBehaviourWithTokens) {
   EXPECT_EQ(batch.sequences(), 2);
   EXPECT_EQ(batch.tokens, (std::vector<int32_t>{7, 7, 0, 1, 2, 3, 7, 7, 7, 0, 1}));
   EXPECT_EQ(batch.versions, (std::vector<int64_t>{-1, -1, 3, 3, 4, 4, -1, -1, -1, 3, 4}));
-  EXPECT_EQ(batch.behaviour_logprobs, (std::vector<float>{0, 0, 0, -0.5, -1, -1.5, 0, 0, 0, 0, -0.5}));
+  EXPECT_EQ(batch.behaviour_logprobs,
+            (std::vector<float>{0, 0, 0, -0.5, -1, -1.5, 0, 0, 0, 0, -0.5}));
   EXPECT_EQ(batch.response_tokens(), 6);
   EXPECT_EQ(batch.response_length(1), 2);
 }
@@ -40,7 +41,8 @@ TEST(SplitBatch, EverySequenceOnceWithinTheBudget) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     Rng rng(seed, "split");
     PolicyBatch batch;
-    for (int i = 0; i < 50; ++i) batch.Append(MakeRollout(rng.NextInt(1, 20), rng.NextInt(1, 60)), 0);
+    for (int i = 0; i < 50; ++i)
+      batch.Append(MakeRollout(rng.NextInt(1, 20), rng.NextInt(1, 60)), 0);
     std::vector<int64_t> chosen;
     for (int64_t s = 0; s < 50; s += 1 + static_cast<int64_t>(seed % 2)) chosen.push_back(s);
     for (const int ranks : {1, 2, 4}) {
@@ -62,7 +64,9 @@ TEST(SplitBatch, EverySequenceOnceWithinTheBudget) {
       }
       std::sort(seen.begin(), seen.end());
       EXPECT_EQ(seen, chosen);
-      EXPECT_LE(*std::max_element(load.begin(), load.end()) - *std::min_element(load.begin(), load.end()), 80)
+      EXPECT_LE(
+          *std::max_element(load.begin(), load.end()) - *std::min_element(load.begin(), load.end()),
+          80)
           << "greedy longest-first leaves at most the longest sequence between two ranks";
     }
   }

@@ -1,4 +1,5 @@
-// Promise 6: loss and gradients do not depend on micro-batches, or on the data or expert parallel layout.
+// Promise 6: loss and gradients do not depend on micro-batches, or on the data or expert parallel
+// layout.
 #include "learner/updater.h"
 
 #include <cmath>
@@ -21,28 +22,29 @@ Trace FiveUpdates(int ranks, int expert_parallel, int64_t max_tokens, bool super
   Updater::Options options;
   options.max_tokens_per_microbatch = max_tokens;
   Trace trace;
-  const auto statuses = OnRanks(ranks, expert_parallel, options, [&](TestRank& rank) -> absl::Status {
-    for (uint64_t step = 0; step < 5; ++step) {
-      const PolicyBatch batch = RandomBatch(step + 1, 13);
-      std::vector<int64_t> all(13);
-      std::iota(all.begin(), all.end(), 0);
-      const auto report = supervised ? rank.updater->SupervisedUpdate(batch, 1e-3)
-                                     : rank.updater->PolicyUpdate(batch, all, 0, 1e-3);
-      if (!report.ok()) return report.status();
-      if (rank.mesh.world->rank() == 0) {
-        trace.losses.push_back(report->stats.loss);
-        trace.grad_norms.push_back(report->grad_norm);
-      }
-    }
-    const auto weights = rank.decoder->Export(1);
-    if (!weights.ok()) return weights.status();
-    if (rank.mesh.world->rank() == 0) {
-      const std::vector<uint8_t>& blob = *(*weights)->blob();
-      trace.weights.resize(blob.size() / 4);
-      std::memcpy(trace.weights.data(), blob.data(), blob.size());
-    }
-    return absl::OkStatus();
-  });
+  const auto statuses =
+      OnRanks(ranks, expert_parallel, options, [&](TestRank& rank) -> absl::Status {
+        for (uint64_t step = 0; step < 5; ++step) {
+          const PolicyBatch batch = RandomBatch(step + 1, 13);
+          std::vector<int64_t> all(13);
+          std::iota(all.begin(), all.end(), 0);
+          const auto report = supervised ? rank.updater->SupervisedUpdate(batch, 1e-3)
+                                         : rank.updater->PolicyUpdate(batch, all, 0, 1e-3);
+          if (!report.ok()) return report.status();
+          if (rank.mesh.world->rank() == 0) {
+            trace.losses.push_back(report->stats.loss);
+            trace.grad_norms.push_back(report->grad_norm);
+          }
+        }
+        const auto weights = rank.decoder->Export(1);
+        if (!weights.ok()) return weights.status();
+        if (rank.mesh.world->rank() == 0) {
+          const std::vector<uint8_t>& blob = *(*weights)->blob();
+          trace.weights.resize(blob.size() / 4);
+          std::memcpy(trace.weights.data(), blob.data(), blob.size());
+        }
+        return absl::OkStatus();
+      });
   for (const absl::Status& status : statuses) EXPECT_TRUE(status.ok()) << status;
   return trace;
 }
@@ -50,8 +52,10 @@ Trace FiveUpdates(int ranks, int expert_parallel, int64_t max_tokens, bool super
 void ExpectSame(const Trace& got, const Trace& want, double tolerance) {
   ASSERT_EQ(got.losses.size(), 5u);
   for (int i = 0; i < 5; ++i) {
-    EXPECT_NEAR(got.losses[i], want.losses[i], tolerance * std::abs(want.losses[i])) << "update " << i;
-    EXPECT_NEAR(got.grad_norms[i], want.grad_norms[i], tolerance * want.grad_norms[i]) << "update " << i;
+    EXPECT_NEAR(got.losses[i], want.losses[i], tolerance * std::abs(want.losses[i]))
+        << "update " << i;
+    EXPECT_NEAR(got.grad_norms[i], want.grad_norms[i], tolerance * want.grad_norms[i])
+        << "update " << i;
   }
   ASSERT_EQ(got.weights.size(), want.weights.size());
 }
@@ -101,7 +105,8 @@ TEST(Updater, PolicyUpdateRaisesTheRewardedSequence) {
     const auto sum_logprob = [&](int64_t s) {
       moe::PackedBatch packed;
       std::vector<int32_t> rows, targets;
-      packed.tokens.assign(batch.tokens.begin() + batch.starts[s], batch.tokens.begin() + batch.starts[s + 1]);
+      packed.tokens.assign(batch.tokens.begin() + batch.starts[s],
+                           batch.tokens.begin() + batch.starts[s + 1]);
       packed.starts = {0, batch.length(s)};
       for (int64_t t = batch.prompt_lengths[s]; t < batch.length(s); ++t) {
         rows.push_back(static_cast<int32_t>(t - 1));
