@@ -3,8 +3,6 @@
 
 #include <sqlite3.h>
 
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -12,6 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/learner/pool_fixture.h"
 
 namespace ponder::learner {
 namespace {
@@ -24,46 +23,14 @@ const SampleKey kFirst{"sum3-1", 0};
 const SampleKey kSecond{"sum3-1", 1};
 const Ledger::Identity kIdentity{7, 2, 99};
 
-class LedgerTest : public ::testing::Test {
+class LedgerTest : public PoolFixture {
  protected:
-  void SetUp() override {
-    std::string folder = ::testing::TempDir() + "/ledgerXXXXXX";
-    ASSERT_NE(mkdtemp(folder.data()), nullptr);
-    folder_ = folder;
-    path_ = folder + "/pool.db";
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   std::unique_ptr<Ledger> OpenAndStart(int64_t step = 0, int64_t next_group_id = 0) {
-    auto ledger = Ledger::Open(path_);
+    auto ledger = Ledger::Open(path());
     EXPECT_TRUE(ledger.ok()) << ledger.status();
     const absl::Status started = (*ledger)->Start(kIdentity, step, next_group_id, kNow);
     EXPECT_TRUE(started.ok()) << started;
     return *std::move(ledger);
-  }
-
-  // Every row of `sql` as "a|b|c", through a connection of its own, as a person would.
-  std::vector<std::string> Ask(const std::string& sql) {
-    sqlite3* db = nullptr;
-    EXPECT_EQ(sqlite3_open(path_.c_str(), &db), SQLITE_OK);
-    std::vector<std::string> rows;
-    char* error = nullptr;
-    sqlite3_exec(
-        db, sql.c_str(),
-        [](void* out, int n, char** values, char**) {
-          std::string row;
-          for (int i = 0; i < n; ++i) {
-            if (i > 0) row += "|";
-            row += values[i] == nullptr ? "-" : values[i];
-          }
-          static_cast<std::vector<std::string>*>(out)->push_back(row);
-          return 0;
-        },
-        &rows, &error);
-    if (error != nullptr) rows.push_back(std::string("error: ") + error);
-    sqlite3_free(error);
-    sqlite3_close(db);
-    return rows;
   }
 
   static Ledger::Leased Lease(const SampleKey& key, int64_t group, int64_t attempt = 0) {
@@ -72,9 +39,6 @@ class LedgerTest : public ::testing::Test {
   static Ledger::Finished Finish(const SampleKey& key, Verdict::Outcome outcome) {
     return {key, 3, 17, outcome, 0.5};
   }
-
-  std::string folder_;
-  std::string path_;
 };
 
 TEST_F(LedgerTest, TellsTheStoryOfASample) {
@@ -183,7 +147,7 @@ TEST_F(LedgerTest, AResumeRollsBackWhatTheCheckpointDoesNotHold) {
 
 TEST_F(LedgerTest, RefusesToResumeAnotherRun) {
   { OpenAndStart(); }
-  auto ledger = Ledger::Open(path_);
+  auto ledger = Ledger::Open(path());
   ASSERT_TRUE(ledger.ok());
   const auto refused = (*ledger)->Start({7, 4, 99}, 0, 0, kNow);
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
@@ -195,17 +159,17 @@ TEST_F(LedgerTest, RefusesToRunBehindItsCheckpoint) {
     auto ledger = OpenAndStart();
     ASSERT_TRUE(ledger->Write({Lease(kFirst, 0)}, kNow).ok());
   }
-  auto ledger = Ledger::Open(path_);
+  auto ledger = Ledger::Open(path());
   ASSERT_TRUE(ledger.ok());
   EXPECT_EQ((*ledger)->Start(kIdentity, 1, 1, kNow).code(), absl::StatusCode::kDataLoss);
 }
 
 TEST_F(LedgerTest, RefusesForeignAndBrokenFiles) {
-  std::ofstream(path_) << "this is not a database, but long enough to look like a header of one?";
-  EXPECT_EQ(Ledger::Open(path_).status().code(), absl::StatusCode::kDataLoss);
-  std::filesystem::remove(path_);
+  std::ofstream(path()) << "this is not a database, but long enough to look like a header of one?";
+  EXPECT_EQ(Ledger::Open(path()).status().code(), absl::StatusCode::kDataLoss);
+  std::filesystem::remove(path());
   Ask("create table cats (name text)");
-  EXPECT_EQ(Ledger::Open(path_).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Ledger::Open(path()).status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Ledger::Open(folder_ + "/nowhere/pool.db").status().code(),
             absl::StatusCode::kPermissionDenied);
 }
@@ -254,7 +218,7 @@ TEST_F(LedgerTest, AFullDiskSaysSoAndLosesNothing) {
   disk.Fail(SQLITE_FULL);
   const absl::Status full = ledger->Write({Lease(kSecond, 0)}, kNow);
   EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(std::string(full.message()), HasSubstr(path_));
+  EXPECT_THAT(std::string(full.message()), HasSubstr(path()));
   EXPECT_THAT(std::string(full.message()), HasSubstr("free some space"));
   disk.Fail(SQLITE_READONLY);
   EXPECT_EQ(ledger->Write({Lease(kSecond, 0)}, kNow).code(), absl::StatusCode::kPermissionDenied);
