@@ -5,3 +5,6 @@ ponder_test(NAME moe_decoder TORCH
 ponder_test(NAME moe_expert_parallel TORCH
   SOURCES expert_parallel_test.cc decoder_cases.cc
   DEPS ponder::moe)
+ponder_test(NAME moe_decoder_inference TORCH
+  SOURCES decoder_inference_test.cc decoder_cases.cc
+  DEPS ponder::moe)
