@@ -7,6 +7,7 @@ ponder_library(NAME moe TORCH
     layers/batch.cc
     layers/embedding.cc
     layers/expert_exchange.cc
+    layers/experts.cc
     layers/linear.cc
     layers/lm_head.cc
     layers/mlp.cc

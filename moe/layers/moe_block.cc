@@ -12,6 +12,7 @@
 #include "moe/layers/weighted_rows.h"
 
 namespace ponder::moe {
+
 struct MoeBlock::Kept : Block::Saved {
   at::Tensor x;                  // [T, H]
   at::Tensor inv_rms;            // [T]
@@ -20,10 +21,10 @@ struct MoeBlock::Kept : Block::Saved {
   at::Tensor weights;            // [T, K]
   kernels::ExpertOrder order;
   ExpertRoute route;  // with an exchange
-  at::Tensor
-      exchanged_rows;   // with an exchange: the owned experts' inputs; else they are gathered again
-  at::Tensor gate, up;  // [owned rows, F]
-  at::Tensor outputs;   // [T * K, H]: what the experts made of this rank's tokens, sorted by expert
+  // With an exchange: the inputs of the owned experts; else they are gathered again.
+  at::Tensor exchanged_rows;
+  Experts::Kept owned;
+  at::Tensor outputs;  // [T * K, H]: what the experts made of this rank's tokens, sorted by expert
   SharedMlp::Kept shared;
 };
 
@@ -36,29 +37,17 @@ MoeBlock::MoeBlock(const ModelConfig& config, int64_t layer, const ParameterStor
           workspace,
           parameters.View(absl::StrCat("model.layers.", layer, ".post_attention_layernorm.weight")),
           config.rms_norm_eps),
-      router_(workspace,
-              parameters.View(absl::StrCat("model.layers.", layer, ".mlp.gate.weight"))) {
-  const std::string prefix = absl::StrCat("model.layers.", layer, ".mlp.");
-  for (int64_t e = shard.first; e < shard.first + shard.count; ++e) {
-    const std::string expert = absl::StrCat(prefix, "experts.", e, ".");
-    gate_proj_.push_back(
-        std::make_unique<Linear>(workspace, parameters.View(expert + "gate_proj.weight")));
-    up_proj_.push_back(
-        std::make_unique<Linear>(workspace, parameters.View(expert + "up_proj.weight")));
-    down_proj_.push_back(
-        std::make_unique<Linear>(workspace, parameters.View(expert + "down_proj.weight")));
-  }
+      router_(workspace, parameters.View(absl::StrCat("model.layers.", layer, ".mlp.gate.weight"))),
+      experts_(parameters, absl::StrCat("model.layers.", layer, ".mlp."), shard, workspace) {
   if (config.shared_expert_intermediate_size > 0) {
-    shared_.emplace(parameters, prefix, workspace);
+    shared_.emplace(parameters, absl::StrCat("model.layers.", layer, ".mlp."), workspace);
   }
   stats_.expert_tokens.assign(config.num_experts, 0);
 }
 
 void MoeBlock::Pack() {
   router_.Pack();
-  for (const ExpertLinears* linears : {&gate_proj_, &up_proj_, &down_proj_}) {
-    for (const std::unique_ptr<Linear>& linear : *linears) linear->Pack();
-  }
+  experts_.Pack();
   if (shared_) shared_->Pack();
 }
 
@@ -89,77 +78,15 @@ void MoeBlock::Route(const float* normed_TH, int64_t t, Kept* kept) {
   }
 }
 
-void MoeBlock::Grouped(const ExpertLinears& linears, bool transposed, const at::Tensor& x,
-                       absl::Span<const int64_t> offsets, at::Tensor& y) const {
-  if (x.size(0) == 0) return;
-  std::vector<const kernels::PackedMatrix*> packed;
-  packed.reserve(linears.size());
-  for (const std::unique_ptr<Linear>& linear : linears) {
-    packed.push_back(transposed ? &linear->packed_transposed() : &linear->packed());
+at::Tensor MoeBlock::SortedRows(const float* normed_TH, int64_t t, const Kept& kept) const {
+  const int64_t h = router_.in();
+  const int64_t rows = t * router_options_.num_experts_per_tok;
+  at::Tensor sorted = NewActivation({rows, h});
+  if (rows > 0) {
+    kernels::GatherRows(workspace_.pool, normed_TH, kept.order.token_of.data(), rows, h,
+                        sorted.data_ptr<float>());
   }
-  kernels::GroupedGemm(workspace_.pool, x.data_ptr<float>(), x.size(1), offsets, packed,
-                       y.data_ptr<float>(), y.size(1));
-}
-
-void MoeBlock::GroupedWeightGradients(
-    absl::Span<const std::pair<const ExpertLinears*, const at::Tensor*>> linears,
-    const at::Tensor& x, absl::Span<const int64_t> offsets) const {
-  const int64_t width = x.size(1);
-  for (size_t e = 0; e + 1 < offsets.size(); ++e) {
-    const int64_t first = offsets[e];
-    const int64_t rows = offsets[e + 1] - first;
-    if (rows == 0) continue;
-    const kernels::PackedMatrix& packed =
-        workspace_.PackActivations(x.data_ptr<float>() + first * width, width, rows, width);
-    for (const auto& [linear, dy] : linears) {
-      (*linear)[e]->BackwardWeight(dy->data_ptr<float>() + first * dy->size(1), packed);
-    }
-  }
-}
-
-at::Tensor MoeBlock::ForwardExperts(const at::Tensor& rows_RH, absl::Span<const int64_t> offsets,
-                                    Kept* kept) const {
-  const int64_t r = rows_RH.size(0);
-  const int64_t f = gate_proj_.front()->out();
-  kept->gate = NewActivation({r, f});
-  kept->up = NewActivation({r, f});
-  at::Tensor hidden = NewActivation({r, f});
-  at::Tensor out = NewActivation(rows_RH.sizes());
-  if (r == 0) return out;
-  Grouped(gate_proj_, /*transposed=*/false, rows_RH, offsets, kept->gate);
-  Grouped(up_proj_, /*transposed=*/false, rows_RH, offsets, kept->up);
-  kernels::SwiGluForward(workspace_.pool, kept->gate.data_ptr<float>(), kept->up.data_ptr<float>(),
-                         r * f, hidden.data_ptr<float>());
-  Grouped(down_proj_, /*transposed=*/false, hidden, offsets, out);
-  return out;
-}
-
-at::Tensor MoeBlock::BackwardExperts(const at::Tensor& dout_RH, const at::Tensor& rows_RH,
-                                     absl::Span<const int64_t> offsets, const Kept& kept) const {
-  const int64_t r = rows_RH.size(0);
-  const int64_t f = gate_proj_.front()->out();
-  at::Tensor drows = NewActivation(rows_RH.sizes());
-  if (r == 0) return drows;
-  const float* gate = kept.gate.data_ptr<float>();
-  const float* up = kept.up.data_ptr<float>();
-  at::Tensor hidden = NewActivation({r, f});
-  kernels::SwiGluForward(workspace_.pool, gate, up, r * f, hidden.data_ptr<float>());
-  GroupedWeightGradients({{&down_proj_, &dout_RH}}, hidden, offsets);
-
-  at::Tensor& dhidden = hidden;  // the activations are used up
-  Grouped(down_proj_, /*transposed=*/true, dout_RH, offsets, dhidden);
-  at::Tensor dgate = NewActivation({r, f});
-  at::Tensor dup = NewActivation({r, f});
-  kernels::SwiGluBackward(workspace_.pool, dhidden.data_ptr<float>(), gate, up, r * f,
-                          dgate.data_ptr<float>(), dup.data_ptr<float>());
-  GroupedWeightGradients({{&gate_proj_, &dgate}, {&up_proj_, &dup}}, rows_RH, offsets);
-
-  Grouped(gate_proj_, /*transposed=*/true, dgate, offsets, drows);
-  at::Tensor drows_up = NewActivation(rows_RH.sizes());
-  Grouped(up_proj_, /*transposed=*/true, dup, offsets, drows_up);
-  kernels::AddInPlace(workspace_.pool, drows.data_ptr<float>(), drows_up.data_ptr<float>(),
-                      drows.numel());
-  return drows;
+  return sorted;
 }
 
 at::Tensor MoeBlock::BackwardCombine(const float* dy_TH, int64_t t, const Kept& kept,
@@ -197,17 +124,14 @@ absl::StatusOr<at::Tensor> MoeBlock::Forward(const Batch& batch, const at::Tenso
   }
   Route(normed_TH, t, kept.get());
 
-  at::Tensor rows = NewActivation({t * k, h});
-  if (t > 0) {
-    kernels::GatherRows(workspace_.pool, normed_TH, kept->order.token_of.data(), t * k, h,
-                        rows.data_ptr<float>());
-  }
+  const at::Tensor rows = SortedRows(normed_TH, t, *kept);
   if (exchange_ == nullptr) {
-    kept->outputs = ForwardExperts(rows, kept->order.offsets, kept.get());
+    kept->outputs = experts_.Forward(rows, kept->order.offsets, &kept->owned);
   } else {
     PONDER_ASSIGN_OR_RETURN(kept->route, exchange_->Plan(kept->order.offsets));
     PONDER_ASSIGN_OR_RETURN(kept->exchanged_rows, exchange_->ToOwners(kept->route, rows));
-    const at::Tensor out = ForwardExperts(kept->exchanged_rows, kept->route.offsets, kept.get());
+    const at::Tensor out =
+        experts_.Forward(kept->exchanged_rows, kept->route.offsets, &kept->owned);
     PONDER_ASSIGN_OR_RETURN(kept->outputs, exchange_->ToSenders(kept->route, out));
   }
 
@@ -238,15 +162,12 @@ absl::StatusOr<at::Tensor> MoeBlock::Backward(const Batch& batch, const at::Tens
   const at::Tensor dweights = NewActivation({t, k});
   at::Tensor drows = BackwardCombine(dy, t, kept, dweights.data_ptr<float>());
   if (exchange_ == nullptr) {
-    const at::Tensor rows = NewActivation({t * k, h});
-    if (t > 0) {
-      kernels::GatherRows(workspace_.pool, normed_TH, kept.order.token_of.data(), t * k, h,
-                          rows.data_ptr<float>());
-    }
-    drows = BackwardExperts(drows, rows, kept.order.offsets, kept);
+    const at::Tensor rows = SortedRows(normed_TH, t, kept);
+    drows = experts_.Backward(drows, rows, kept.order.offsets, kept.owned);
   } else {
     PONDER_ASSIGN_OR_RETURN(const at::Tensor dout, exchange_->ToOwners(kept.route, drows));
-    const at::Tensor downed = BackwardExperts(dout, kept.exchanged_rows, kept.route.offsets, kept);
+    const at::Tensor downed =
+        experts_.Backward(dout, kept.exchanged_rows, kept.route.offsets, kept.owned);
     PONDER_ASSIGN_OR_RETURN(drows, exchange_->ToSenders(kept.route, downed));
   }
   at::Tensor dx = NewActivation({t, h});

@@ -1,15 +1,17 @@
-// MoeBlock: x + routed experts (+ gated shared expert) of norm(x). Dropless; experts here or
-// sharded over a group.
+// MoeBlock: x + routed experts (+ gated shared expert) of norm(x). Dropless; the experts are here
+// or sharded over a group.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "moe/kernels/routing.h"
 #include "moe/layers/block.h"
 #include "moe/layers/expert_exchange.h"
+#include "moe/layers/experts.h"
 #include "moe/layers/linear.h"
 #include "moe/layers/parameter_store.h"
 #include "moe/layers/rms_norm.h"
@@ -41,32 +43,22 @@ class MoeBlock : public Block {
 
  private:
   struct Kept;
-  // One projection of all the experts that this rank owns.
-  using ExpertLinears = std::vector<std::unique_ptr<Linear>>;
 
+  // Chooses the experts and their weights, and counts them.
   void Route(const float* normed_TH, int64_t t, Kept* kept);
-  // The owned experts on their rows, sorted by expert; fills kept's gate and up.
-  at::Tensor ForwardExperts(const at::Tensor& rows_RH, absl::Span<const int64_t> offsets,
-                            Kept* kept) const;
-  at::Tensor BackwardExperts(const at::Tensor& dout_RH, const at::Tensor& rows_RH,
-                             absl::Span<const int64_t> offsets, const Kept& kept) const;
-  // Gradients of the sum over slots: of the experts' rows (returned) and of the slots' weights.
+  // The rows [T * K, H] of the normed tokens, sorted by expert.
+  at::Tensor SortedRows(const float* normed_TH, int64_t t, const Kept& kept) const;
+  // Gradients of the weighted sum over slots: of the experts' outputs [T * K, H] (returned) and of
+  // the weights [T, K].
   at::Tensor BackwardCombine(const float* dy_TH, int64_t t, const Kept& kept,
                              float* dweights_TK) const;
-  // y[rows of e] = x[rows of e] times W_e, forward or transposed.
-  void Grouped(const ExpertLinears& linears, bool transposed, const at::Tensor& x,
-               absl::Span<const int64_t> offsets, at::Tensor& y) const;
-  // Adds dy^T x to the gradients of the experts of each projection in `linears`, which share x.
-  void GroupedWeightGradients(
-      absl::Span<const std::pair<const ExpertLinears*, const at::Tensor*>> linears,
-      const at::Tensor& x, absl::Span<const int64_t> offsets) const;
 
   Workspace& workspace_;
   const kernels::RouterOptions router_options_;
   ExpertExchange* const exchange_;
   RmsNorm norm_;
   Linear router_;
-  ExpertLinears gate_proj_, up_proj_, down_proj_;  // [owned experts]
+  Experts experts_;
   std::optional<SharedMlp> shared_;
   LayerRouterStats stats_;
 };
