@@ -48,6 +48,8 @@ absl::Status MetricsLog::Write(nlohmann::ordered_json record) {
   const ssize_t written = write(fd_, line.data(), line.size());
   if (written < 0) return ErrnoStatus(errno, absl::StrCat("can't write ", path_));
   if (static_cast<size_t>(written) != line.size()) {
+    // The next line must not be appended to half of this one.
+    PONDER_RETURN_IF_ERROR(CutTornLine(fd_, path_));
     return absl::ResourceExhaustedError(absl::StrCat("can't write ", path_, ": the disk is full"));
   }
   return absl::OkStatus();

@@ -47,7 +47,7 @@ std::vector<Score> ScoreGroup(const Group& group, const RewardOptions& options) 
     score.reward = score.correctness + score.overlong;
     scores.push_back(score);
   }
-  if (scores.size() > 1) SetAdvantages(scores);
+  if (!scores.empty()) SetAdvantages(scores);
   return scores;
 }
 

@@ -10,10 +10,10 @@
 
 namespace ponder::reward {
 
+// Of DAPO's soft overlong punishment (arXiv 2503.14476, eq. 13).
 struct RewardOptions {
-  int64_t max_response_tokens =
-      0;  // L_max of DAPO's soft overlong punishment (arXiv 2503.14476, eq. 13)
-  int64_t overlong_cache = 0;  // L_cache; 0: no punishment
+  int64_t max_response_tokens = 0;  // L_max
+  int64_t overlong_cache = 0;       // L_cache; 0: no punishment
 };
 
 // 0 if |y| <= L_max - L_cache; (L_max - L_cache - |y|) / L_cache up to L_max; -1 beyond.
