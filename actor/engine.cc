@@ -378,8 +378,9 @@ int64_t Engine::version() const { return state_->version; }
 int64_t Engine::pages_in_use() const { return state_->pages.capacity() - state_->pages.free(); }
 const moe::ModelConfig& Engine::config() const { return state_->config; }
 
-absl::StatusOr<std::vector<Engine::Finished>> GenerateAll(Engine& engine,
-                                                          std::vector<Engine::Request> requests) {
+absl::StatusOr<std::vector<Engine::Finished>> GenerateAll(
+    Engine& engine, std::vector<Engine::Request> requests,
+    const std::function<void(int64_t done, int64_t total)>& progress) {
   PONDER_CHECK(engine.pending() == 0, engine.pending(), " other sequences are pending");
   std::map<SampleKey, size_t> place;
   for (size_t i = 0; i < requests.size(); ++i) {
@@ -395,6 +396,8 @@ absl::StatusOr<std::vector<Engine::Finished>> GenerateAll(Engine& engine,
     done.clear();
     PONDER_RETURN_IF_ERROR(engine.Step(&done));
     for (Engine::Finished& finished : done) results[place.at(finished.key)] = std::move(finished);
+    const int64_t total = static_cast<int64_t>(results.size());
+    if (progress && !done.empty()) progress(total - engine.pending(), total);
   }
   return results;
 }

@@ -78,7 +78,9 @@ class Engine {
 // Enqueues all, steps until none is left; results in the order of `requests`, whose keys differ.
 // Nothing else may be pending in `engine`. InvalidArgument, before anything is generated: what
 // Engine::Check says of a request.
-absl::StatusOr<std::vector<Engine::Finished>> GenerateAll(Engine& engine,
-                                                          std::vector<Engine::Request> requests);
+// `progress`, if set, is called after each step that finished some, with how many of them have.
+absl::StatusOr<std::vector<Engine::Finished>> GenerateAll(
+    Engine& engine, std::vector<Engine::Request> requests,
+    const std::function<void(int64_t done, int64_t total)>& progress = nullptr);
 
 }  // namespace ponder::actor

@@ -1,0 +1,78 @@
+// Evaluation: how often a model's answers are correct, over k samples a prompt and greedily.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "actor/engine.h"
+#include "actor/links.h"
+#include "actor/pass_at_k.h"
+#include "base/types.h"
+#include "moe/checkpoint.h"
+#include "nlohmann/json_fwd.hpp"
+
+namespace ponder::actor {
+
+struct EvalOptions {
+  int64_t samples = 4;  // k: answers a prompt, beside the greedy one
+  kernels::SamplingOptions sampling;
+  int64_t max_response_tokens = 0;  // 0: what max_position_embeddings leaves
+  int64_t max_prompts = 0;          // the first ones are taken; 0: all
+  uint64_t seed = 0;
+  std::string system_prompt;
+  int64_t examples = 3;  // how many answers to keep as text
+  Engine::Options engine;
+  // Called now and then with how many answers have been generated, out of how many.
+  std::function<void(int64_t done, int64_t total)> progress;
+};
+
+// A share of correct answers with its 95% interval (Wilson over prompts).
+struct Accuracy {
+  double value = 0;
+  Interval interval;
+};
+
+// A value. An answer that the verifier could not judge (kError) counts in `errors` and nowhere
+// else; one that it found unparsable, or ran out of time on, is not correct.
+struct EvalReport {
+  struct PassAt {
+    int64_t k = 0;
+    Accuracy accuracy;
+  };
+  struct Example {
+    std::string prompt_id, question, gold, response;
+    Verdict verdict;
+  };
+  int64_t prompts = 0;
+  int64_t samples = 0;          // k
+  Accuracy avg_at_k;            // mean over prompts of the share of correct answers
+  std::vector<PassAt> pass_at;  // unbiased, for k = 1, 2, 4, ... and k itself, over the prompts
+                                // with so many judged answers
+  Accuracy greedy;
+  double mean_response_tokens = 0;  // of the k samples, end-of-sequence included
+  int64_t unparsable = 0;           // of the k samples
+  int64_t cut = 0;                  // of the k samples: stopped at max_response_tokens
+  int64_t errors = 0;               // of all answers
+  std::string first_error;
+  std::vector<Example> examples;  // sampled answers of the first prompts
+  double generate_seconds = 0;
+  double grade_seconds = 0;
+
+  // Model output is bytes: dump with error_handler_t::replace.
+  nlohmann::ordered_json ToJson() const;
+};
+
+// InvalidArgument: no prompts, one that does not fit the model, or a bad option. Unavailable: the
+// verifier judged nothing.
+absl::StatusOr<EvalReport> Evaluate(const moe::Model& model, absl::Span<const Prompt> prompts,
+                                    const EvalOptions& options, VerifierLink& verifier);
+
+// What a verifier is shown of a rollout: the text of its tokens with <think> and </think>, without
+// the end-of-sequence.
+std::string ResponseText(absl::Span<const int32_t> tokens);
+
+}  // namespace ponder::actor
