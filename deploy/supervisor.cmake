@@ -1,1 +1,3 @@
-# see deploy/CMakeLists.txt
+# What `ponder run` is made of: child processes, and what the user sees of them.
+ponder_library(NAME supervisor SOURCES child_process.cc supervisor.cc
+  DEPS ponder::base absl::status absl::statusor absl::strings absl::str_format absl::synchronization absl::time absl::cleanup)
