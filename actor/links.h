@@ -1,4 +1,5 @@
-// The two seams of an actor: to the learner and to the verifier. Each has a gRPC kind and an in-process kind (loopback, tests).
+// The two seams of an actor: to the learner and to the verifier. Each has a gRPC kind (here) and an
+// in-process kind (loopback, tests).
 #pragma once
 
 #include <cstdint>
@@ -10,28 +11,33 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/types.h"
-#include "moe/weights.h"
+#include "moe/checkpoint.h"
 
 namespace ponder::actor {
 
-// To the learner. A seam; calls come from one thread.
+// To the learner. A seam; thread-safe.
 class LearnerLink {
  public:
   virtual ~LearnerLink() = default;
   struct LeaseBatch {
-    std::vector<Lease> leases;
-    std::vector<Prompt> prompts;
+    std::vector<Lease> leases;    // in lease order
+    std::vector<Prompt> prompts;  // each prompt that the leases name, once
     bool run_finished = false;
   };
-  // Waits up to `wait` for work; an empty batch: ask again. Unavailable: the learner is away; try again.
-  virtual absl::StatusOr<LeaseBatch> LeaseSamples(int64_t max_samples, int64_t weight_version, absl::Duration wait) = 0;
+  // Waits up to `wait` for work; an empty batch: ask again. Unavailable: the learner stayed away.
+  // FailedPrecondition: a newer process has this actor's name; stop.
+  virtual absl::StatusOr<LeaseBatch> LeaseSamples(int64_t max_samples, int64_t weight_version,
+                                                  absl::Duration wait) = 0;
   struct SubmitCounts {
     int64_t accepted = 0, duplicate = 0, expired = 0, rejected = 0;
     std::string first_rejection;
   };
   virtual absl::StatusOr<SubmitCounts> Submit(std::vector<Sample> samples) = 0;
-  // The newest weights, of at least `least_version`; every tensor's checksum has been verified (DataLoss otherwise).
-  virtual absl::StatusOr<std::shared_ptr<const moe::Weights>> FetchWeights(int64_t least_version, absl::Duration wait) = 0;
+  // The model under its newest weights, of at least `least_version`. Every tensor's checksum has
+  // been verified (DataLoss otherwise). DeadlineExceeded: no such version within `wait`.
+  virtual absl::StatusOr<moe::Model> FetchWeights(int64_t least_version, absl::Duration wait) = 0;
+  // Ends the calls in progress, and later ones at once, with Cancelled.
+  virtual void Cancel() = 0;
 };
 
 // To a verifier. A seam; thread-safe.
@@ -41,17 +47,20 @@ class VerifierLink {
   struct Question {
     std::string kind;
     std::string gold;
-    std::string response;
+    std::string response;  // bytes as sampled; need not be UTF-8
   };
-  // One verdict a question, in order. What could not be judged (verifier away, too late) is a Verdict with outcome kError and
-  // the reason: never an exception, never 'wrong'.
+  // One verdict a question, in order. What could not be judged (verifier away, too late, cancelled)
+  // is a Verdict with outcome kError and the reason: never an exception, never 'wrong'.
   virtual std::vector<Verdict> Grade(const std::vector<Question>& questions) = 0;
+  // Ends the calls in progress, and later ones at once.
+  virtual void Cancel() = 0;
 };
 
 struct GrpcLearnerOptions {
-  std::string address;  // host:port
-  std::string actor;    // this actor's name
-  int64_t incarnation = 0;
+  std::string address;                         // host:port
+  std::string actor;                           // this actor's name
+  int64_t incarnation = 0;                     // grows each time the actor starts
+  absl::Duration patience = absl::Minutes(1);  // how long to try again while the learner is away
 };
 std::unique_ptr<LearnerLink> MakeGrpcLearnerLink(const GrpcLearnerOptions& options);
 
