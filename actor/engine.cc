@@ -24,6 +24,13 @@ int64_t PagesFor(int64_t positions) {
   return (positions + kernels::kKvBlock - 1) / kernels::kKvBlock;
 }
 
+constexpr int64_t kMib = int64_t{1} << 20;
+
+int64_t PageBytes(const moe::ModelConfig& config) {
+  return kernels::KvPageFloats(config.attention_shape(), config.num_hidden_layers) *
+         int64_t{sizeof(float)};
+}
+
 // A sequence that has been admitted. Its pages hold all positions that it could come to need.
 struct Sequence {
   explicit Sequence(Engine::Request r)
@@ -280,28 +287,30 @@ void Engine::State::DropPrefix(Prefix& prefix) {
   for (Page page : prefix.pages) pages.Release(page);
 }
 
-absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(const Options& options,
-                                                     const moe::Model& model, int64_t version) {
-  if (options.threads < 1 || options.max_batch < 1 || options.kv_cache_mib < 1 ||
-      options.prefill_tokens < 1) {
-    return absl::InvalidArgumentError(
-        "threads, max_batch, kv_cache_mib and prefill_tokens must be at least 1");
-  }
-  PONDER_RETURN_IF_ERROR(model.config.Validate());
-  const int64_t page_floats =
-      kernels::KvPageFloats(model.config.attention_shape(), model.config.num_hidden_layers);
-  const int64_t page_bytes = page_floats * static_cast<int64_t>(sizeof(float));
-  const int64_t capacity = std::min<int64_t>(options.kv_cache_mib * (int64_t{1} << 20) / page_bytes,
-                                             std::numeric_limits<int32_t>::max());
+int64_t Engine::LeastKvCacheMib(const moe::ModelConfig& config) {
   // One page more than the longest sequence: while siblings wait, their prompt's last page is held
   // beside the copies.
-  const int64_t least = PagesFor(model.config.max_position_embeddings) + 1;
-  if (capacity < least) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "kv_cache_mib is ", options.kv_cache_mib, ", but one sequence of ",
-        model.config.max_position_embeddings, " tokens needs ", (least * page_bytes >> 20) + 1));
+  const int64_t pages = PagesFor(config.max_position_embeddings) + 1;
+  return (pages * PageBytes(config) + kMib - 1) / kMib;
+}
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(const Options& options,
+                                                     const moe::Model& model, int64_t version) {
+  if (options.threads < 1 || options.max_batch < 1 || options.prefill_tokens < 1) {
+    return absl::InvalidArgumentError("threads, max_batch and prefill_tokens must be at least 1");
   }
-  auto state = std::make_unique<State>(options, model, capacity, page_floats);
+  PONDER_RETURN_IF_ERROR(model.config.Validate());
+  const int64_t least = LeastKvCacheMib(model.config);
+  if (options.kv_cache_mib < least) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("kv_cache_mib is ", options.kv_cache_mib, ", but one sequence of ",
+                     model.config.max_position_embeddings, " tokens needs ", least));
+  }
+  const int64_t page_bytes = PageBytes(model.config);
+  const int64_t capacity = std::min<int64_t>(options.kv_cache_mib * kMib / page_bytes,
+                                             std::numeric_limits<int32_t>::max());
+  auto state =
+      std::make_unique<State>(options, model, capacity, page_bytes / int64_t{sizeof(float)});
   PONDER_ASSIGN_OR_RETURN(auto packed, moe::PackModel(state->pool, model));
   state->inference = std::make_unique<moe::Inference>(state->pool, std::move(packed));
   state->version = version;

@@ -41,6 +41,8 @@ class Engine {
     StopReason stop_reason = StopReason::kEndOfSequence;
   };
 
+  // The smallest kv_cache_mib that a model of this config can be served with.
+  static int64_t LeastKvCacheMib(const moe::ModelConfig& config);
   // ResourceExhausted: the KV budget does not hold one sequence of max_position_embeddings and a
   // page more. InvalidArgument: an option below 1, or weights that do not fit the config.
   static absl::StatusOr<std::unique_ptr<Engine>> Make(const Options& options,

@@ -5,9 +5,14 @@ ponder_binary(NAME ponder
     commands.cc
     config_command.cc
     data_command.cc
+    generate_command.cc
+    init_command.cc
+    model_folder.cc
+    model_shape.cc
   DEPS
     ponder::base
     ponder::data
+    ponder::engine
     ponder::proto
     CLI11::CLI11)
 target_compile_definitions(ponder PRIVATE PONDER_VERSION="${PROJECT_VERSION}")

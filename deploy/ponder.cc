@@ -11,6 +11,8 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   ponder::deploy::RegisterConfigCommand(app, exit_code);
   ponder::deploy::RegisterDataCommand(app, exit_code);
+  ponder::deploy::AddInitCommand(app, &exit_code);
+  ponder::deploy::AddGenerateCommand(app, &exit_code);
 
   try {
     app.parse(argc, argv);

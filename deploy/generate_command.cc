@@ -1,0 +1,119 @@
+// `ponder generate`: one answer of a model, streamed as it comes.
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actor/engine.h"
+#include "actor/evaluate.h"
+#include "base/atomic_file.h"
+#include "base/status.h"
+#include "data/chat_format.h"
+#include "data/tokenizer.h"
+#include "deploy/commands.h"
+#include "deploy/model_folder.h"
+#include "nlohmann/json.hpp"
+
+namespace ponder::deploy {
+namespace {
+
+struct GenerateOptions {
+  std::string model;
+  std::string prompt;
+  std::string system_prompt;
+  uint64_t seed = 1;
+  kernels::SamplingOptions sampling;
+  int64_t max_tokens = 0;  // 0: what the model has room for
+  int threads = 1;
+  bool json = false;
+};
+
+absl::StatusOr<actor::Engine::Request> MakeRequest(const GenerateOptions& options,
+                                                   const moe::ModelConfig& config) {
+  actor::Engine::Request request;
+  request.key = {"prompt", 0};
+  PONDER_ASSIGN_OR_RETURN(request.prompt_tokens, data::EncodeChat({Message{"user", options.prompt}},
+                                                                  options.system_prompt));
+  const int64_t room =
+      config.max_position_embeddings - static_cast<int64_t>(request.prompt_tokens.size());
+  if (room < 1) {
+    return absl::InvalidArgumentError(absl::StrCat("--prompt has ", request.prompt_tokens.size(),
+                                                   " tokens, the model takes fewer than ",
+                                                   config.max_position_embeddings));
+  }
+  if (options.max_tokens > room) {
+    return absl::InvalidArgumentError(absl::StrCat("--max-tokens is ", options.max_tokens,
+                                                   ", the model has room for ", room,
+                                                   " after this prompt"));
+  }
+  request.max_new_tokens = options.max_tokens > 0 ? options.max_tokens : room;
+  request.sampling = options.sampling;
+  request.seed = options.seed;
+  request.eos_token = config.eos_token_id;
+  return request;
+}
+
+absl::Status RunGenerate(const GenerateOptions& options) {
+  PONDER_ASSIGN_OR_RETURN(const moe::Model model, OpenModel(options.model));
+  actor::Engine::Options engine_options;
+  engine_options.threads = options.threads;
+  engine_options.max_batch = 1;
+  engine_options.kv_cache_mib = actor::Engine::LeastKvCacheMib(model.config);
+  PONDER_ASSIGN_OR_RETURN(auto engine, actor::Engine::Make(engine_options, model, /*version=*/0));
+  PONDER_ASSIGN_OR_RETURN(actor::Engine::Request request, MakeRequest(options, model.config));
+  PONDER_RETURN_IF_ERROR(engine->Enqueue(std::move(request)));
+
+  std::vector<actor::Engine::Finished> done;
+  const auto stream = [&](const SampleKey&, int32_t token, float) {
+    if (options.json || token == model.config.eos_token_id) return;
+    const std::string text = data::ByteTokenizer::Decode({token}, /*keep_special=*/true);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  };
+  while (engine->pending() > 0) PONDER_RETURN_IF_ERROR(engine->Step(&done, stream));
+  const actor::Engine::Finished& answer = done.front();
+  std::string end = "\n";
+  if (options.json) {
+    const nlohmann::ordered_json json = {{"text", actor::ResponseText(answer.tokens)},
+                                         {"ids", answer.tokens},
+                                         {"logprobs", answer.logprobs}};
+    end = json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  }
+  std::fputs(end.c_str(), stdout);
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    return ErrnoStatus(errno, "can't write to stdout");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddGenerateCommand(CLI::App& app, int* exit_code) {
+  auto options = std::make_shared<GenerateOptions>();
+  CLI::App* command = app.add_subcommand("generate", "let a model answer a prompt");
+  command->add_option("--model", options->model, "folder of the model")->required();
+  command->add_option("--prompt", options->prompt, "what to ask it")->required();
+  command->add_option("--system-prompt", options->system_prompt, "opens the chat");
+  command->add_option("--seed", options->seed, "of the sampling")->capture_default_str();
+  command->add_option("--temperature", options->sampling.temperature, "0: greedy")
+      ->capture_default_str();
+  command
+      ->add_option("--top-p", options->sampling.top_p,
+                   "in (0, 1]: sample from the likeliest tokens only")
+      ->capture_default_str();
+  command
+      ->add_option("--max-tokens", options->max_tokens,
+                   "longest answer; without it, what the model has room for")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--threads", options->threads,
+                   "of the computation; the answer is the same for any number")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command->add_flag("--json", options->json,
+                    "one object {text, ids, logprobs} at the end instead of a stream");
+  command->callback(
+      [options, exit_code] { *exit_code = ReportStatus("generate", RunGenerate(*options)); });
+}
+
+}  // namespace ponder::deploy
