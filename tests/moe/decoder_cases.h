@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct DecoderCase {
   std::string name;
   ModelConfig config;
 };
+inline void PrintTo(const DecoderCase& one, std::ostream* out) { *out << one.name; }
 
 // GQA, QK-norm, softmax router with normalised top-2 of 4 experts, 3 layers.
 ModelConfig SmallConfig();
