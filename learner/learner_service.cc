@@ -152,7 +152,7 @@ class WeightRpcs final : public v1::Weights::Service {
         [](const auto& result) { return !absl::IsDeadlineExceeded(result.status()); });
     if (!weights.ok()) return proto::ToGrpc(weights.status());
     *response->mutable_manifest() = proto::ToWire((*weights)->manifest());
-    response->set_config_json(store_.config().ToJson());
+    response->set_config_json(store_.config_json());
     return grpc::Status::OK;
   }
 
@@ -233,11 +233,11 @@ absl::StatusOr<std::unique_ptr<LearnerService>> LearnerService::Start(const Opti
 
 LearnerService::LearnerService(std::unique_ptr<Server> server) : server_(std::move(server)) {}
 
-LearnerService::~LearnerService() { Stop(absl::ZeroDuration()); }
+LearnerService::~LearnerService() { Shutdown(absl::ZeroDuration()); }
 
 const std::string& LearnerService::address() const { return server_->address; }
 
-void LearnerService::Stop(absl::Duration grace) {
+void LearnerService::Shutdown(absl::Duration grace) {
   server_->polls.Stop();
   server_->grpc->Shutdown(absl::ToChronoTime(absl::Now() + grace));
   server_->grpc->Wait();

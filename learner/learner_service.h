@@ -13,7 +13,7 @@
 
 namespace ponder::learner {
 
-// A machine. Serves from Start until Stop or the end of its life.
+// A machine. Serves from Start until Shutdown or the end of its life.
 class LearnerService {
  public:
   struct Options {
@@ -33,7 +33,7 @@ class LearnerService {
 
   // Ends the calls that wait, lets the others end until `grace` has passed, then cuts them off.
   // Call it after SamplePool::Finish or Close, so that actors hear which it is.
-  void Stop(absl::Duration grace);
+  void Shutdown(absl::Duration grace);
 
  private:
   struct Server;

@@ -3,12 +3,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/status.h"
 
 namespace ponder::learner {
 
 absl::Status WeightStore::Publish(std::shared_ptr<const moe::Weights> weights) {
-  PONDER_RETURN_IF_ERROR(weights->MatchesConfig(config_));
   absl::MutexLock lock(&mutex_);
   if (newest_ != nullptr && weights->manifest().version < newest_->manifest().version) {
     return absl::InvalidArgumentError(absl::StrCat("weights ", weights->manifest().version,

@@ -4,13 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "moe/model_config.h"
 #include "moe/weights.h"
 
 namespace ponder::learner {
@@ -18,11 +19,10 @@ namespace ponder::learner {
 // A machine, thread-safe.
 class WeightStore {
  public:
-  // `config` is that of every version.
-  explicit WeightStore(moe::ModelConfig config) : config_(std::move(config)) {}
+  // `config_json` is the config.json of every version: actors get it with the weights.
+  explicit WeightStore(std::string config_json) : config_json_(std::move(config_json)) {}
 
-  // Replaces what is held. InvalidArgument: an older version than that, or not the weights of
-  // `config`.
+  // Replaces what is held. InvalidArgument: an older version than that.
   absl::Status Publish(std::shared_ptr<const moe::Weights> weights) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Waits for a version >= least_version and returns the newest. DeadlineExceeded: none yet.
@@ -34,10 +34,10 @@ class WeightStore {
   // Wakes everybody.
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  const moe::ModelConfig& config() const { return config_; }
+  const std::string& config_json() const { return config_json_; }
 
  private:
-  const moe::ModelConfig config_;
+  const std::string config_json_;
   absl::Mutex mutex_;
   std::shared_ptr<const moe::Weights> newest_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
