@@ -1,5 +1,6 @@
 #include "data/chat_format.h"
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "data/tokenizer.h"
 
@@ -28,7 +29,8 @@ absl::StatusOr<std::vector<int32_t>> EncodeChat(absl::Span<const Message> messag
     } else if (message.role == "assistant") {
       AppendTurn(ByteTokenizer::kAssistant, message.content, ids);
     } else if (message.role != "system") {
-      return absl::InvalidArgumentError(absl::StrCat("message ", i, " has the role '", message.role,
+      return absl::InvalidArgumentError(absl::StrCat("message ", i, " has the role '",
+                                                     absl::Utf8SafeCHexEscape(message.role),
                                                      "'; it must be system, user or assistant"));
     } else if (i != 0) {
       return absl::InvalidArgumentError(

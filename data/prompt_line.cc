@@ -49,6 +49,8 @@ absl::StatusOr<Json> ParseObject(absl::string_view line) {
     return Wrong(
         absl::StrCat(bad_text ? "not valid UTF-8" : "not valid JSON", " at column ", error.byte,
                      bad_text ? "; save the file as UTF-8" : "; mend the line or take it out"));
+  } catch (const Json::out_of_range&) {
+    return Wrong("a number is too large for a double; write it as text");
   }
 }
 

@@ -149,12 +149,13 @@ absl::Status ReadYaml(absl::string_view yaml, const std::string& name, v1::Confi
     return reader.ReadSection(documents[0], "", config);
   } catch (const YAML::Exception& error) {
     return Wrong(reader.Place(error.mark),
-                 absl::StrCat("not valid YAML: ", error.msg, "; check the indentation and quotes"));
+                 absl::StrCat("not valid YAML: ", absl::Utf8SafeCHexEscape(error.msg),
+                              "; check the indentation and quotes"));
   }
 }
 
 absl::Status ApplyOverride(const std::string& text, v1::Config& config, Places& places) {
-  const std::string place = absl::StrCat("--set ", text);
+  const std::string place = absl::StrCat("--set ", absl::Utf8SafeCHexEscape(text));
   const size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
     return Wrong(place, "write key=value, such as learner.optimizer.lr=1e-4");

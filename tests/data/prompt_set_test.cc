@@ -93,6 +93,8 @@ TEST(PromptSet, BrokenLinesAreNamedWithWhatToDo) {
   EXPECT_EQ(second(R"({"id": "b", "prompt": "1)"),
             "x.jsonl:2: not valid JSON at column 25; mend the line or take it out");
   EXPECT_EQ(second("{} {}"), "x.jsonl:2: not valid JSON at column 4; mend the line or take it out");
+  EXPECT_EQ(second("{\"id\": 5e824}"),
+            "x.jsonl:2: a number is too large for a double; write it as text");
   EXPECT_EQ(second("[]"), "x.jsonl:2: not a JSON object; each line is one {...}");
   EXPECT_EQ(second(""), "x.jsonl:2: an empty line; take it out");
   EXPECT_THAT(second("{}"), StartsWith("x.jsonl:2: no known layout; a line needs "));

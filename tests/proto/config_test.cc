@@ -130,6 +130,7 @@ TEST(Config, BadYaml) {
             "x.yaml:2: the line is not valid UTF-8; save the file as UTF-8");
   EXPECT_EQ(Error("? [a]\n: 1\n"), "x.yaml:1: a key must be a plain word");
   EXPECT_THAT(Error("a\\nb: 1\n\"c\\nd\": 1\n"), ::testing::Not(HasSubstr("\n")));
+  EXPECT_THAT(Error("seed: \"\\\t\""), ::testing::Not(HasSubstr("\t")));
   EXPECT_THAT(Error(std::string(100000, '[')), HasSubstr("not valid YAML"));
 }
 
