@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/config_keys.h"
+#include "proto/options.pb.h"
 
 namespace ponder {
 namespace {
@@ -255,6 +256,21 @@ TEST(Config, MissingFileIsNamed) {
   EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(config.status().message()), HasSubstr("/nowhere/x.yaml"));
 }
+
+// Sums and products of what the bounds allow fit 64 bits, so that the checks of combinations can't
+// overflow.
+void ExpectUpperBounds(const google::protobuf::Descriptor& section) {
+  for (int i = 0; i < section.field_count(); ++i) {
+    const auto& field = *section.field(i);
+    if (field.message_type() != nullptr) ExpectUpperBounds(*field.message_type());
+    if (field.cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_INT64) continue;
+    EXPECT_TRUE(field.options().HasExtension(v1::min)) << field.full_name();
+    EXPECT_TRUE(field.options().HasExtension(v1::max)) << field.full_name();
+    EXPECT_LE(field.options().GetExtension(v1::max), 1e9) << field.full_name();
+  }
+}
+
+TEST(Config, EveryWholeNumberIsBounded) { ExpectUpperBounds(*v1::Config::descriptor()); }
 
 TEST(ConfigKeys, EveryKeyButOneLetterIsFound) {
   for (const std::string& key : ConfigKeys()) {
