@@ -1,6 +1,5 @@
 #include "actor/pass_at_k.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "base/check.h"
@@ -24,7 +23,8 @@ Interval WilsonInterval(double mean, int64_t n) {
   const double center = (mean + kZ * kZ / (2 * trials)) / shrink;
   const double half =
       kZ * std::sqrt(mean * (1 - mean) / trials + kZ * kZ / (4 * trials * trials)) / shrink;
-  return {std::max(0.0, center - half), std::min(1.0, center + half)};
+  // Rounding must not leave the ends of the range when all trials agree.
+  return {mean > 0 ? center - half : 0, mean < 1 ? center + half : 1};
 }
 
 }  // namespace ponder::actor

@@ -5,14 +5,18 @@ ponder_binary(NAME ponder
     commands.cc
     config_command.cc
     data_command.cc
+    eval_command.cc
     generate_command.cc
     init_command.cc
     model_folder.cc
     model_shape.cc
+    own_verifier.cc
   DEPS
+    ponder::actor
     ponder::base
     ponder::data
     ponder::engine
     ponder::proto
+    ponder::supervisor
     CLI11::CLI11)
 target_compile_definitions(ponder PRIVATE PONDER_VERSION="${PROJECT_VERSION}")

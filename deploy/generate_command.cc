@@ -104,7 +104,7 @@ void AddGenerateCommand(CLI::App& app, int* exit_code) {
   command
       ->add_option("--max-tokens", options->max_tokens,
                    "longest answer; without it, what the model has room for")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   command
       ->add_option("--threads", options->threads,
                    "of the computation; the answer is the same for any number")

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   ponder::deploy::RegisterDataCommand(app, exit_code);
   ponder::deploy::AddInitCommand(app, &exit_code);
   ponder::deploy::AddGenerateCommand(app, &exit_code);
+  ponder::deploy::AddEvalCommand(app, &exit_code);
 
   try {
     app.parse(argc, argv);

@@ -41,7 +41,10 @@ TEST(WilsonInterval, KnownValues) {
   EXPECT_NEAR(WilsonInterval(0.5, 100).low, 0.4038315, 1e-6);
   EXPECT_NEAR(WilsonInterval(0.5, 100).high, 0.5961685, 1e-6);
   EXPECT_NEAR(WilsonInterval(0.0, 10).high, 0.2775328, 1e-6);
-  EXPECT_EQ(WilsonInterval(0.0, 10).low, 0);
+  for (int64_t n = 1; n < 300; ++n) {
+    EXPECT_EQ(WilsonInterval(0, n).low, 0) << n;
+    EXPECT_EQ(WilsonInterval(1, n).high, 1) << n;
+  }
   EXPECT_NEAR(WilsonInterval(1.0, 10).low, 1 - 0.2775328, 1e-6);
   EXPECT_EQ(WilsonInterval(0, 0).low, 0);
   EXPECT_EQ(WilsonInterval(0, 0).high, 1);
