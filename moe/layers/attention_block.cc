@@ -157,8 +157,7 @@ absl::StatusOr<at::Tensor> AttentionBlock::Backward(const Batch& batch, const at
 
   at::Tensor dout = NewActivation({t, o_proj_.in()});
   o_proj_.BackwardInput(dy, t, dout.data_ptr<float>(), /*accumulate=*/false);
-  o_proj_.BackwardWeight(
-      dy, workspace_.PackActivations(kept.out.data_ptr<float>(), o_proj_.in(), t, o_proj_.in()));
+  AddWeightGradients(workspace_, kept.out.data_ptr<float>(), t, {{&o_proj_, dy}});
 
   const at::Tensor q = Rotated(batch, kept.q, shape_.heads, q_norm_, nullptr);
   const at::Tensor k = Rotated(batch, kept.k, shape_.kv_heads, k_norm_, nullptr);
@@ -175,13 +174,12 @@ absl::StatusOr<at::Tensor> AttentionBlock::Backward(const Batch& batch, const at
 
   const at::Tensor normed = NewActivation({t, h});
   norm_.Forward(kept.x.data_ptr<float>(), t, normed.data_ptr<float>(), nullptr);
-  const kernels::PackedMatrix& packed =
-      workspace_.PackActivations(normed.data_ptr<float>(), h, t, h);
-  q_proj_.BackwardWeight(dq.data_ptr<float>(), packed);
-  k_proj_.BackwardWeight(dk.data_ptr<float>(), packed);
-  v_proj_.BackwardWeight(dv.data_ptr<float>(), packed);
+  AddWeightGradients(workspace_, normed.data_ptr<float>(), t,
+                     {{&q_proj_, dq.data_ptr<float>()},
+                      {&k_proj_, dk.data_ptr<float>()},
+                      {&v_proj_, dv.data_ptr<float>()}});
 
-  float* dnormed = normed.data_ptr<float>();  // the normed input has been packed
+  float* dnormed = normed.data_ptr<float>();  // the normed input is used up
   q_proj_.BackwardInput(dq.data_ptr<float>(), t, dnormed, /*accumulate=*/false);
   k_proj_.BackwardInput(dk.data_ptr<float>(), t, dnormed, /*accumulate=*/true);
   v_proj_.BackwardInput(dv.data_ptr<float>(), t, dnormed, /*accumulate=*/true);

@@ -48,11 +48,12 @@ void Experts::AddWeightGradients(
   const int64_t width = x.size(1);
   for (size_t e = 0; e + 1 < offsets.size(); ++e) {
     const int64_t first = offsets[e];
-    const kernels::PackedMatrix& packed = workspace_.PackActivations(
-        x.data_ptr<float>() + first * width, width, offsets[e + 1] - first, width);
+    std::vector<OutputGradient> gradients;
     for (const auto& [projection, dy] : projections) {
-      (*projection)[e]->BackwardWeight(dy->data_ptr<float>() + first * dy->size(1), packed);
+      gradients.push_back({(*projection)[e].get(), dy->data_ptr<float>() + first * dy->size(1)});
     }
+    moe::AddWeightGradients(workspace_, x.data_ptr<float>() + first * width, offsets[e + 1] - first,
+                            gradients);
   }
 }
 

@@ -1,6 +1,7 @@
 // See linear.h.
 #include "moe/layers/linear.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -29,11 +30,24 @@ void Linear::BackwardInput(const float* dy, int64_t rows, float* dx, bool accumu
 }
 
 void Linear::BackwardWeight(const float* dy, const kernels::PackedMatrix& x) const {
-  PONDER_CHECK(x.n() == in(), x.n(), " != ", in());
-  if (x.k() == 0) return;
   kernels::Gemm(workspace_.pool, dy, /*row_stride=*/1, /*col_stride=*/out(), out(), x,
-                parameter_.gradient, in(),
-                /*accumulate=*/true);
+                parameter_.gradient, in(), /*accumulate=*/true);
+}
+
+void AddWeightGradients(Workspace& workspace, const float* x, int64_t rows,
+                        absl::Span<const OutputGradient> gradients) {
+  constexpr int64_t kPackedFloats = 1 << 16;  // stays in a core's second-level cache
+  const int64_t in = gradients.front().linear->in();
+  const int64_t chunk = std::max<int64_t>(32, kPackedFloats / in);
+  for (int64_t first = 0; first < rows; first += chunk) {
+    workspace.packed_activations.Pack(workspace.pool, x + first * in, std::min(chunk, rows - first),
+                                      in, /*k_stride=*/in, /*n_stride=*/1);
+    for (const OutputGradient& gradient : gradients) {
+      PONDER_CHECK(gradient.linear->in() == in, gradient.linear->in(), " != ", in);
+      gradient.linear->BackwardWeight(gradient.dy + first * gradient.linear->out(),
+                                      workspace.packed_activations);
+    }
+  }
 }
 
 }  // namespace ponder::moe

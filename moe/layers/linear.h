@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "absl/types/span.h"
 #include "moe/kernels/gemm.h"
 #include "moe/layers/parameter_store.h"
 #include "moe/layers/workspace.h"
@@ -26,8 +27,7 @@ class Linear {
   void Forward(const float* x, int64_t rows, float* y, int64_t ldy) const;
   // dx [rows, in] (+)= dy [rows, out] W.
   void BackwardInput(const float* dy, int64_t rows, float* dx, bool accumulate) const;
-  // W's gradient += dy^T x, where x [rows, in] was packed by Workspace::PackActivations. One chain
-  // over the rows in order.
+  // W's gradient += dy^T x for dy [rows, out] and packed x [rows, in]: one chain over the rows.
   void BackwardWeight(const float* dy, const kernels::PackedMatrix& x) const;
 
  private:
@@ -36,5 +36,15 @@ class Linear {
   kernels::PackedMatrix forward_;
   kernels::PackedMatrix backward_;
 };
+
+// What came back for y = x W^T.
+struct OutputGradient {
+  const Linear* linear = nullptr;
+  const float* dy = nullptr;  // [rows, out]
+};
+// Adds dy^T x to the weight gradient of every linear that was fed x [rows, in]. Each sum is one
+// chain over the rows in order, though x is packed a cacheful of rows at a time.
+void AddWeightGradients(Workspace& workspace, const float* x, int64_t rows,
+                        absl::Span<const OutputGradient> gradients);
 
 }  // namespace ponder::moe

@@ -64,8 +64,8 @@ at::Tensor LmHead::Backward(const at::Tensor& dlogprob_N, const at::Tensor& x_TH
     kernels::LogSoftmaxBackward(workspace_.pool, dlogits, rows, v, query.temperature,
                                 query.targets.data() + first, log_z_N.data_ptr<float>() + first,
                                 dlogprob_N.data_ptr<float>() + first, dlogits);
-    head_.BackwardWeight(dlogits, workspace_.PackActivations(normed.data_ptr<float>(), h, rows, h));
-    float* dnormed = normed.data_ptr<float>();  // the normed rows have been packed
+    AddWeightGradients(workspace_, normed.data_ptr<float>(), rows, {{&head_, dlogits}});
+    float* dnormed = normed.data_ptr<float>();  // the normed rows are used up
     head_.BackwardInput(dlogits, rows, dnormed, /*accumulate=*/false);
     const at::Tensor dx = NewActivation({rows, h});
     norm_.Backward(dnormed, x.data_ptr<float>(), inv_rms.data_ptr<float>(), rows,

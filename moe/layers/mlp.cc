@@ -38,19 +38,17 @@ void SwiGluMlp::Backward(const float* dy_TH, const float* x_TH, int64_t t, const
   const float* up = kept.up.data_ptr<float>();
   const at::Tensor hidden = NewActivation({t, f});
   kernels::SwiGluForward(workspace_.pool, gate, up, t * f, hidden.data_ptr<float>());
-  down_proj_.BackwardWeight(dy_TH, workspace_.PackActivations(hidden.data_ptr<float>(), f, t, f));
+  AddWeightGradients(workspace_, hidden.data_ptr<float>(), t, {{&down_proj_, dy_TH}});
 
-  float* dhidden = hidden.data_ptr<float>();  // the activations have been packed
+  float* dhidden = hidden.data_ptr<float>();  // the activations are used up
   down_proj_.BackwardInput(dy_TH, t, dhidden, /*accumulate=*/false);
   const at::Tensor dgate = NewActivation({t, f});
   const at::Tensor dup = NewActivation({t, f});
   kernels::SwiGluBackward(workspace_.pool, dhidden, gate, up, t * f, dgate.data_ptr<float>(),
                           dup.data_ptr<float>());
 
-  const int64_t h = gate_proj_.in();
-  const kernels::PackedMatrix& x = workspace_.PackActivations(x_TH, h, t, h);
-  gate_proj_.BackwardWeight(dgate.data_ptr<float>(), x);
-  up_proj_.BackwardWeight(dup.data_ptr<float>(), x);
+  AddWeightGradients(workspace_, x_TH, t,
+                     {{&gate_proj_, dgate.data_ptr<float>()}, {&up_proj_, dup.data_ptr<float>()}});
   gate_proj_.BackwardInput(dgate.data_ptr<float>(), t, dx_TH, /*accumulate=*/true);
   up_proj_.BackwardInput(dup.data_ptr<float>(), t, dx_TH, /*accumulate=*/true);
 }

@@ -183,7 +183,7 @@ absl::StatusOr<at::Tensor> MoeBlock::Backward(const Batch& batch, const at::Tens
                           kept.experts.data(), dweights.data_ptr<float>(),
                           dlogits.data_ptr<float>());
   router_.BackwardInput(dlogits.data_ptr<float>(), t, dnormed_TH, /*accumulate=*/true);
-  router_.BackwardWeight(dlogits.data_ptr<float>(), workspace_.PackActivations(normed_TH, h, t, h));
+  AddWeightGradients(workspace_, normed_TH, t, {{&router_, dlogits.data_ptr<float>()}});
   if (shared_) shared_->Backward(dy, normed_TH, t, kept.shared, dnormed_TH);
 
   norm_.Backward(dnormed_TH, kept.x.data_ptr<float>(), kept.inv_rms.data_ptr<float>(), t,

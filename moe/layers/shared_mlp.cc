@@ -49,7 +49,7 @@ void SharedMlp::Backward(const float* dy_TH, const float* x_TH, int64_t t, const
   });
   mlp_.Backward(dout_TH, x_TH, t, kept.mlp, dx_TH);
   gate_.BackwardInput(dgate_T, t, dx_TH, /*accumulate=*/true);
-  gate_.BackwardWeight(dgate_T, workspace_.PackActivations(x_TH, h, t, h));
+  AddWeightGradients(workspace_, x_TH, t, {{&gate_, dgate_T}});
 }
 
 }  // namespace ponder::moe

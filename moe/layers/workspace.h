@@ -17,12 +17,7 @@ struct Workspace {
 
   kernels::ThreadPool pool;
   kernels::AlignedBuffer kv_pages;           // of one layer's attention forward
-  kernels::PackedMatrix packed_activations;  // of one weight gradient
-
-  // Packs x [rows, cols] (row stride ld) as the right-hand side of dW = dY^T x; valid until the
-  // next call.
-  const kernels::PackedMatrix& PackActivations(const float* x, int64_t ld, int64_t rows,
-                                               int64_t cols);
+  kernels::PackedMatrix packed_activations;  // of one weight gradient, see AddWeightGradients
 };
 
 // float32, uninitialised.
