@@ -3,11 +3,9 @@
 // neither promise the order of a sum nor say who is missing. Nothing blocks: requests are polled
 // until all are done or the deadline passes.
 #include <mpi.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,6 +21,7 @@
 #include "base/status.h"
 #include "comm/arguments.h"
 #include "comm/group.h"
+#include "comm/poll.h"
 
 namespace ponder::comm {
 namespace {
@@ -37,23 +36,6 @@ absl::Status MpiStatus(int code, absl::string_view what) {
   int length = 0;
   MPI_Error_string(code, text, &length);
   return absl::AbortedError(absl::StrCat(what, ": ", absl::string_view(text, length)));
-}
-
-// Calls `step` until it returns false or the deadline passes: eagerly for a millisecond, in which
-// short operations end, then with pauses that leave the core to whoever we are waiting for. False:
-// too late.
-bool Poll(absl::Time deadline, const std::function<bool()>& step) {
-  const absl::Time eager_until = absl::Now() + absl::Milliseconds(1);
-  while (step()) {
-    const absl::Time now = absl::Now();
-    if (now > deadline) return false;
-    if (now < eager_until) {
-      sched_yield();
-    } else {
-      absl::SleepFor(absl::Microseconds(100));
-    }
-  }
-  return true;
 }
 
 // MPI of this process, from MPI_Init to MPI_Finalize, shared by its groups: MPI itself is one to a
@@ -95,7 +77,7 @@ class Session {
     int done = 0;
     const bool all_came =
         MPI_Ibarrier(MPI_COMM_WORLD, &request) == MPI_SUCCESS &&
-        Poll(absl::Now() + timeout_, [&request, &done] {
+        PollUntil(absl::Now() + timeout_, [&request, &done] {
           return MPI_Test(&request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done == 0;
         });
     if (all_came && done != 0) {
@@ -165,7 +147,7 @@ class Exchange {
       std::memcpy(from[rank_].data, to[rank_].data, from[rank_].bytes);
     }
     absl::Status status;
-    const bool in_time = Poll(absl::Now() + timeout, [this, &status] {
+    const bool in_time = PollUntil(absl::Now() + timeout, [this, &status] {
       status = Test();
       return status.ok() && !requests_.empty();
     });
