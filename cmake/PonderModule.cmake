@@ -18,6 +18,15 @@ if(PONDER_SANITIZE)
   target_compile_options(ponder_flags INTERFACE -fsanitize=${PONDER_SANITIZE} -fno-omit-frame-pointer -g1)
   target_link_options(ponder_flags INTERFACE -fsanitize=${PONDER_SANITIZE})
 endif()
+if(PONDER_SANITIZE MATCHES "thread")
+  # Every function that tsan_abseil.cc wraps.
+  add_library(ponder_tsan_abseil STATIC ${PROJECT_SOURCE_DIR}/cmake/tsan_abseil.cc)
+  target_compile_features(ponder_tsan_abseil PRIVATE cxx_std_17)
+  file(STRINGS ${PROJECT_SOURCE_DIR}/cmake/tsan_abseil.cc wrapped REGEX "^[A-Z_]+\\(_Z")
+  list(TRANSFORM wrapped REPLACE "^[A-Z_]+\\((_Z[A-Za-z0-9_]+).*" "-Wl,--wrap=\\1")
+  target_link_options(ponder_flags INTERFACE ${wrapped})
+  target_link_libraries(ponder_flags INTERFACE ponder_tsan_abseil)
+endif()
 target_include_directories(ponder_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
 
 # LibTorch without the flags that its CMake package would leak (it asks for -D_GLIBCXX_USE_CXX11_ABI and Caffe2 protobuf).
