@@ -1,6 +1,8 @@
 // `ponder`: the dispatch table of the subcommands, nothing else.
 #include <cstdio>
+#include <string>
 
+#include "absl/strings/str_cat.h"
 #include "deploy/commands.h"
 
 int main(int argc, char** argv) {
@@ -19,14 +21,14 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::Success& help_or_version) {
     return app.exit(help_or_version);
-  } catch (const CLI::RequiredError& error) {
-    // No subcommand, an unknown one, or a subcommand without an option that it needs.
-    const bool unknown = app.get_subcommands().empty() && argc > 1;
-    std::fprintf(stderr, "ponder: %s%s; see `ponder --help`\n",
-                 unknown ? "unknown subcommand " : error.what(), unknown ? argv[1] : "");
-    return ponder::deploy::kExitBadUsage;
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "ponder: %s; see `ponder --help`\n", error.what());
+    std::string command = "ponder";
+    for (const CLI::App* chosen : app.get_subcommands()) command += " " + chosen->get_name();
+    std::string message = error.what();
+    if (app.get_subcommands().empty() && argc > 1)
+      message = absl::StrCat("unknown subcommand ", argv[1]);
+    std::fprintf(stderr, "%s: %s; see `%s --help`\n", command.c_str(), message.c_str(),
+                 command.c_str());
     return ponder::deploy::kExitBadUsage;
   }
   return exit_code;

@@ -72,6 +72,16 @@ Engine::Options Threads(int threads, int64_t max_batch) {
   return options;
 }
 
+// Whether `uniform` falls to `token` when tokens divide [0, 1) in index order by their probability;
+// 1e-5 of slack.
+bool DrawnBy(float uniform, const std::vector<double>& logits, int32_t token, double temperature) {
+  double below = 0;
+  for (int32_t v = 0; v < token; ++v)
+    below += std::exp(moe::ReferenceLogprob(logits, v, temperature));
+  const double above = below + std::exp(moe::ReferenceLogprob(logits, token, temperature));
+  return below - 1e-5 <= uniform && uniform <= above + 1e-5;
+}
+
 bool SameRollout(const Engine::Finished& a, const Engine::Finished& b) {
   return a.key == b.key && a.tokens == b.tokens && a.logprobs == b.logprobs &&
          a.stop_reason == b.stop_reason;
@@ -113,7 +123,7 @@ TEST_P(EngineTest, ABatchEqualsOneByOne) {
   }
 }
 
-TEST_P(EngineTest, RecordedLogprobsAreThoseOfTheReference) {
+TEST_P(EngineTest, TokensAndLogprobsAreThoseOfTheReference) {
   auto engine = *Engine::Make(Threads(1, 64), model_, 1);
   const std::vector<Engine::Request> requests = MixedRequests();
   const auto results = *GenerateAll(*engine, requests);
@@ -128,6 +138,13 @@ TEST_P(EngineTest, RecordedLogprobsAreThoseOfTheReference) {
           results[i].logprobs[t],
           moe::ReferenceLogprob(row, results[i].tokens[t], requests[i].sampling.temperature), 1e-5)
           << "request " << i << ", token " << t;
+      if (requests[i].sampling.temperature > 0 && requests[i].sampling.top_p == 1) {
+        const SampleRng rng(requests[i].seed, requests[i].key.prompt_id,
+                            requests[i].key.sample_index);
+        ASSERT_TRUE(DrawnBy(rng.Uniform(static_cast<int64_t>(t)), row, results[i].tokens[t],
+                            requests[i].sampling.temperature))
+            << "request " << i << ", token " << t;
+      }
       if (requests[i].sampling.temperature == 0) {
         const auto best = std::max_element(row.begin(), row.end()) - row.begin();
         ASSERT_EQ(results[i].tokens[t], best) << "request " << i << ", token " << t;
