@@ -52,6 +52,7 @@ class GrpcLearnerLink final : public LearnerLink {
       batch.prompts.push_back(std::move(prompt));
     }
     batch.run_finished = response.run_finished();
+    batch.life = response.life();
     return batch;
   }
 

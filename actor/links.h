@@ -23,6 +23,7 @@ class LearnerLink {
     std::vector<Lease> leases;    // in lease order
     std::vector<Prompt> prompts;  // each prompt that the leases name, once
     bool run_finished = false;
+    int64_t life = 0;  // of the run; a higher one voids the weights and leases of those before
   };
   // Waits up to `wait` for work; an empty batch: ask again. Unavailable: the learner stayed away.
   // FailedPrecondition: a newer process has this actor's name; stop.

@@ -104,6 +104,7 @@ class PoolRpcs final : public v1::SamplePool::Service {
     }
     for (const Prompt& prompt : batch->prompts) *response->add_prompts() = proto::ToWire(prompt);
     response->set_run_finished(batch->run_finished);
+    response->set_life(batch->life);
     return absl::OkStatus();
   }
 

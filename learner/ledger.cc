@@ -326,6 +326,8 @@ absl::Status Ledger::Write(absl::Span<const Entry> entries, absl::Time now) {
   return durable ? database_->Execute("pragma synchronous = normal") : absl::OkStatus();
 }
 
+int64_t Ledger::life() const { return database_->resume; }
+
 absl::StatusOr<std::optional<Ledger::Row>> Ledger::Find(const SampleKey& key) {
   Statement& find = database_->find;
   const auto reset = absl::MakeCleanup([&] { find.Reset(); });

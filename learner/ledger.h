@@ -86,6 +86,9 @@ class Ledger {
   // An entry that does not follow from its sample's state is Internal.
   absl::Status Write(absl::Span<const Entry> entries, absl::Time now);
 
+  // The life of the run that Start began.
+  int64_t life() const;
+
   struct Row {
     std::string state;
     int64_t attempt = 0;

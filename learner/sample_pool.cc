@@ -77,6 +77,7 @@ absl::StatusOr<SamplePool::LeaseBatch> SamplePool::LeaseSamples(const std::strin
     if (!s.failure.ok()) return s.failure;
     if (s.closed) return absl::UnavailableError("the learner is stopping");
     LeaseBatch batch;
+    batch.life = s.ledger->life();
     if (s.finished) {
       batch.run_finished = true;
       return batch;

@@ -69,6 +69,8 @@ class SamplePool {
     std::vector<Lease> leases;    // in lease order
     std::vector<Prompt> prompts;  // each prompt that the leases name, once
     bool run_finished = false;
+    int64_t life =
+        0;  // of the run: grows when it is resumed; what was leased in an earlier one is void
   };
   // Waits for work until `deadline`; then an empty batch. FailedPrecondition: a newer incarnation
   // of this actor exists. Unavailable after Close. An actor seen for the first time under a higher

@@ -1,0 +1,2 @@
+ponder_test(NAME actor_links SOURCES links_test.cc
+  DEPS ponder::actor ponder::pool SQLite::SQLite3 LABELS unit integration)
