@@ -51,8 +51,9 @@ class Peer {
     while (true) {
       const absl::Status status = Attempt(timeout, rpc);
       if (Cancelled()) return absl::CancelledError(absl::StrCat(operation, " was cancelled"));
+      // A peer that shuts down cancels the calls that it still holds.
       if (!absl::IsUnavailable(status) && !absl::IsResourceExhausted(status) &&
-          !absl::IsDeadlineExceeded(status)) {
+          !absl::IsDeadlineExceeded(status) && !absl::IsCancelled(status)) {
         return status;
       }
       if (absl::Now() + backoff >= give_up) {

@@ -74,7 +74,8 @@ void AddActorCommand(CLI::App& app, int* exit_code) {
       ->add_option("--patience", options->patience_seconds,
                    "seconds to wait for a learner that is away")
       ->capture_default_str();
-  command->callback([options, exit_code] { *exit_code = ReportStatus("actor", RunActor(*options)); });
+  command->callback(
+      [options, exit_code] { *exit_code = ReportStatus("actor", RunActor(*options)); });
 }
 
 }  // namespace ponder::deploy

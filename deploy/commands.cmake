@@ -3,6 +3,7 @@ ponder_binary(NAME ponder
   SOURCES
     ponder.cc
     commands.cc
+    actor_command.cc
     config_command.cc
     data_command.cc
     eval_command.cc
@@ -11,6 +12,7 @@ ponder_binary(NAME ponder
     model_folder.cc
     model_shape.cc
     own_verifier.cc
+    stop_signal.cc
   DEPS
     ponder::actor
     ponder::base

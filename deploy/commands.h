@@ -15,6 +15,7 @@ constexpr int kExitBadUsage = 2;  // the caller's: wrong arguments or a wrong co
 // kExitBadUsage for InvalidArgument and OutOfRange, kExitFailure for the rest.
 int ReportStatus(const char* command, const absl::Status& status);
 
+void AddActorCommand(CLI::App& app, int* exit_code);
 void AddEvalCommand(CLI::App& app, int* exit_code);
 void AddGenerateCommand(CLI::App& app, int* exit_code);
 void AddInitCommand(CLI::App& app, int* exit_code);

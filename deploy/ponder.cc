@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   ponder::deploy::RegisterConfigCommand(app, exit_code);
   ponder::deploy::RegisterDataCommand(app, exit_code);
+  ponder::deploy::AddActorCommand(app, &exit_code);
   ponder::deploy::AddInitCommand(app, &exit_code);
   ponder::deploy::AddGenerateCommand(app, &exit_code);
   ponder::deploy::AddEvalCommand(app, &exit_code);

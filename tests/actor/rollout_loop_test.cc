@@ -1,0 +1,290 @@
+// The rollout loop against a real pool over gRPC, with a real engine on a tiny random model and a
+// scripted verifier.
+#include "actor/rollout_loop.h"
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "base/philox.h"
+#include "data/chat_format.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/actor/actor_fixture.h"
+
+namespace ponder::actor {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr absl::Duration kPatience = absl::Minutes(2);
+constexpr int64_t kGroupSize = 4;
+constexpr int64_t kGroups = 5;
+
+// Right or wrong, as a function of the answer.
+v1::Verdict ByHash(const v1::GradeRequest& request) {
+  return Judged(StableHash(request.response()) % 2 == 0 ? v1::Verdict::CORRECT
+                                                        : v1::Verdict::WRONG);
+}
+
+class RolloutLoopTest : public ActorFixture {
+ protected:
+  static learner::SamplePool::Options PoolOptions(int64_t max_staleness = 0) {
+    learner::SamplePool::Options options;
+    options.group_size = kGroupSize;
+    options.groups_per_step = kGroups;
+    options.max_staleness = max_staleness;
+    options.dynamic_sampling = false;
+    return options;
+  }
+  static RolloutLoop::Options LoopOptions() {
+    RolloutLoop::Options options;
+    options.seed = 11;
+    options.engine.max_batch = 8;
+    options.engine.kv_cache_mib = 4;
+    options.max_response_tokens = 24;
+    options.system_prompt = "Think.";
+    return options;
+  }
+
+  // An actor: its links, its loop and a thread that runs it.
+  struct Actor {
+    std::unique_ptr<LearnerLink> learner;
+    std::unique_ptr<VerifierLink> verifier;
+    std::unique_ptr<RolloutLoop> loop;
+    absl::Status status;
+    std::thread thread;
+  };
+  std::unique_ptr<Actor> StartActor(int64_t incarnation, absl::Duration patience = kPatience,
+                                    const RolloutLoop::Options& options = LoopOptions()) {
+    auto actor = std::make_unique<Actor>();
+    GrpcLearnerOptions learner;
+    learner.address = service_->address();
+    learner.actor = "actor.0";
+    learner.incarnation = incarnation;
+    learner.patience = patience;
+    GrpcVerifierOptions verifier;
+    verifier.address = verifier_server_.address();
+    actor->learner = MakeGrpcLearnerLink(learner);
+    actor->verifier = MakeGrpcVerifierLink(verifier);
+    actor->loop = std::make_unique<RolloutLoop>(options, *actor->learner, *actor->verifier);
+    actor->thread = std::thread([a = actor.get()] { a->status = a->loop->Run(); });
+    return actor;
+  }
+
+  // Takes steps from `first` to `last`; publishes weights `step` after each.
+  void Train(int64_t first, int64_t last) {
+    for (int64_t step = first; step <= last; ++step) {
+      auto taken = pool_->Take(absl::Now() + kPatience);
+      ASSERT_TRUE(taken.ok()) << taken.status();
+      for (Group& group : taken->groups) groups_.push_back(std::move(group));
+      ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), step)).ok());
+      ASSERT_TRUE(pool_->Retire(step, step).ok());
+    }
+  }
+
+  // Every sample is what the engine makes of its prompt and key under the weights of its version.
+  void CheckSamples(const std::map<int64_t, std::shared_ptr<const moe::Weights>>& weights) {
+    for (const auto& [version, of_version] : weights) {
+      auto engine =
+          Engine::Make(LoopOptions().engine, moe::Model{TinyConfig(), of_version}, version);
+      ASSERT_TRUE(engine.ok()) << engine.status();
+      for (const Group& group : groups_) {
+        const auto tokens = data::EncodeChat(group.prompt.messages, LoopOptions().system_prompt);
+        for (const Sample& sample : group.samples) {
+          const Rollout& rollout = sample.rollout;
+          ASSERT_EQ(rollout.segments.size(), 1u) << "no sample mixes versions";
+          if (rollout.segments[0].weight_version != version) continue;
+          EXPECT_EQ(rollout.prompt_tokens, *tokens);
+          Engine::Request request;
+          request.key = rollout.key;
+          request.prompt_tokens = *tokens;
+          request.max_new_tokens = LoopOptions().max_response_tokens;
+          request.seed = LoopOptions().seed;
+          request.eos_token = TinyConfig().eos_token_id;
+          const auto again = GenerateAll(**engine, {request});
+          ASSERT_TRUE(again.ok()) << again.status();
+          EXPECT_EQ(rollout.tokens, again->at(0).tokens);
+          EXPECT_EQ(rollout.logprobs, again->at(0).logprobs);
+          EXPECT_EQ(rollout.stop_reason, again->at(0).stop_reason);
+          ++checked_;
+        }
+      }
+    }
+  }
+
+  std::function<v1::Verdict(const v1::GradeRequest&)> judge_ = ByHash;
+  FakeVerifier verifier_{[this](const v1::GradeRequest& request) { return judge_(request); }};
+  TestServer verifier_server_{&verifier_};
+  std::vector<Group> groups_;  // trained
+  int64_t checked_ = 0;
+};
+
+TEST_F(RolloutLoopTest, RunsUntilTheRunIsFinished) {
+  StartLearner(PoolOptions(), 50);
+  ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
+  auto actor = StartActor(1);
+  Train(1, 3);
+  ASSERT_TRUE(pool_->Finish().ok());
+  actor->thread.join();
+  EXPECT_TRUE(actor->status.ok()) << actor->status;
+  EXPECT_THAT(Ask("select state, max(attempt), count(*) from samples where state <> 'dropped'"),
+              ElementsAre("trained|0|60"));
+  EXPECT_THAT(Ask("select distinct leased_version, weight_version, trained_step from samples "
+                  "where state = 'trained' order by 1"),
+              ElementsAre("0|0|1", "1|1|2", "2|2|3"));
+  CheckSamples({{0, WeightsOf(TinyConfig(), 0)},
+                {1, WeightsOf(TinyConfig(), 1)},
+                {2, WeightsOf(TinyConfig(), 2)}});
+  EXPECT_EQ(checked_, 60);
+}
+
+TEST_F(RolloutLoopTest, ManySamplesInFlightStayWithinTheirStaleness) {
+  StartLearner(PoolOptions(/*max_staleness=*/2), 50);
+  ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
+  auto actor = StartActor(1);
+  Train(1, 8);
+  ASSERT_TRUE(pool_->Finish().ok());
+  actor->thread.join();
+  EXPECT_TRUE(actor->status.ok()) << actor->status;
+  EXPECT_THAT(Ask("select count(*) from samples where state = 'trained'"), ElementsAre("160"));
+  EXPECT_THAT(Ask("select * from samples where trained_step - 1 - weight_version > 2 or "
+                  "weight_version < leased_version"),
+              IsEmpty());
+}
+
+TEST_F(RolloutLoopTest, KilledMidwayAndStartedAgainLosesAndDoublesNothing) {
+  StartLearner(PoolOptions(), 50);
+  ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
+  std::atomic<int> judged{0};
+  judge_ = [&](const v1::GradeRequest& request) {
+    ++judged;
+    return ByHash(request);
+  };
+  std::thread training([this] { Train(1, 6); });
+  int64_t incarnation = 0;
+  for (const int kill_at : {3, 30, 55}) {
+    auto actor = StartActor(++incarnation);
+    while (judged < kill_at) std::this_thread::yield();
+    actor->loop->Stop();
+    actor->thread.join();
+    EXPECT_TRUE(actor->status.ok()) << actor->status;
+  }
+  auto last = StartActor(++incarnation);
+  training.join();
+  ASSERT_TRUE(pool_->Finish().ok());
+  last->thread.join();
+  EXPECT_TRUE(last->status.ok()) << last->status;
+  EXPECT_THAT(Ask("select count(*), count(distinct prompt_id || '/' || sample_index) from samples "
+                  "where state = 'trained'"),
+              ElementsAre("120|120"));
+  EXPECT_THAT(Ask("select count(*) > 0 from samples where return_reason = 'actor_restarted'"),
+              ElementsAre("1"));
+  EXPECT_THAT(Ask("select count(*) from samples where state in ('open', 'finished', 'training')"),
+              ElementsAre("0"));
+}
+
+// The learner dies and resumes from a checkpoint; its weights then differ, under the same numbers.
+TEST_F(RolloutLoopTest, AResumedLearnerVoidsTheWeightsOfItsEarlierLife) {
+  StartLearner(PoolOptions(), 50);
+  ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
+  auto actor = StartActor(1);
+  Train(1, 3);
+  const std::string address = service_->address();
+  StopLearner();
+  groups_.clear();
+  StartLearner(PoolOptions(), 50, {1, kGroups, 1}, address);
+  const auto relabelled = [](int64_t seed, int64_t version) {
+    WeightManifest manifest = WeightsOf(TinyConfig(), seed)->manifest();
+    manifest.version = version;
+    return *moe::Weights::Make(manifest, WeightsOf(TinyConfig(), seed)->blob());
+  };
+  // Version 3 exists in both lives.
+  ASSERT_TRUE(weights_->Publish(relabelled(71, 1)).ok());
+  for (int64_t step = 2; step <= 4; ++step) {
+    auto taken = pool_->Take(absl::Now() + kPatience);
+    ASSERT_TRUE(taken.ok()) << taken.status();
+    for (Group& group : taken->groups) groups_.push_back(std::move(group));
+    ASSERT_TRUE(weights_->Publish(relabelled(70 + step, step)).ok());
+    ASSERT_TRUE(pool_->Retire(step, step).ok());
+  }
+  ASSERT_TRUE(pool_->Finish().ok());
+  actor->thread.join();
+  EXPECT_TRUE(actor->status.ok()) << actor->status;
+  CheckSamples({{1, relabelled(71, 1)}, {2, relabelled(72, 2)}, {3, relabelled(73, 3)}});
+  EXPECT_EQ(checked_, 60);
+}
+
+TEST_F(RolloutLoopTest, WhatAVerifierCannotJudgeIsGeneratedAgain) {
+  StartLearner(PoolOptions(), 50);
+  ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
+  std::atomic<int> judged{0};
+  judge_ = [&](const v1::GradeRequest& request) {
+    return ++judged % 3 == 0 ? Judged(v1::Verdict::ERROR, "sandbox is gone") : ByHash(request);
+  };
+  auto actor = StartActor(1);
+  Train(1, 2);
+  ASSERT_TRUE(pool_->Finish().ok());
+  actor->thread.join();
+  EXPECT_TRUE(actor->status.ok()) << actor->status;
+  EXPECT_THAT(Ask("select count(*) from samples where state = 'trained' and outcome = 'error'"),
+              ElementsAre("0"));
+  EXPECT_THAT(Ask("select count(*) > 9 from samples where return_reason = 'verifier_error'"),
+              ElementsAre("1"));
+}
+
+TEST_F(RolloutLoopTest, ALearnerThatStaysAwayEndsTheLoop) {
+  StartLearner(PoolOptions(), 50);
+  ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
+  const std::string address = service_->address();
+  auto actor = StartActor(1, absl::Milliseconds(300));
+  Train(1, 1);
+  StopLearner();
+  actor->thread.join();
+  EXPECT_EQ(actor->status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(actor->status.message()), HasSubstr(address));
+}
+
+TEST_F(RolloutLoopTest, ANewerProcessOfTheSameNameEndsTheLoop) {
+  StartLearner(PoolOptions(), 50);
+  auto first = StartActor(1);
+  auto second = StartActor(2);
+  // Whichever comes first to the pool, the older one must stop.
+  first->thread.join();
+  EXPECT_EQ(first->status.code(), absl::StatusCode::kFailedPrecondition);
+  second->loop->Stop();
+  second->thread.join();
+  EXPECT_TRUE(second->status.ok()) << second->status;
+}
+
+TEST_F(RolloutLoopTest, APromptThatDoesNotFitIsNamed) {
+  StartLearner(PoolOptions(), 50);
+  ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
+  RolloutLoop::Options options = LoopOptions();
+  options.max_response_tokens = 60;
+  auto actor = StartActor(1, kPatience, options);
+  actor->thread.join();
+  EXPECT_EQ(actor->status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(actor->status.message()), HasSubstr("prompt p"));
+}
+
+TEST_F(RolloutLoopTest, StopsWhileItWaitsForWeights) {
+  StartLearner(PoolOptions(), 50);
+  auto actor = StartActor(1);
+  while (Ask("select count(*) from samples") == std::vector<std::string>{"0"}) {
+    std::this_thread::yield();
+  }
+  actor->loop->Stop();
+  actor->thread.join();
+  EXPECT_TRUE(actor->status.ok()) << actor->status;
+}
+
+}  // namespace
+}  // namespace ponder::actor
