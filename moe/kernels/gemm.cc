@@ -1,0 +1,176 @@
+// Packing B, and cutting a product into tiles for the threads.
+#include "moe/kernels/gemm.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "moe/kernels/isa/table.h"
+
+namespace ponder::kernels {
+namespace {
+
+using isa::kPanel;
+
+// Multiply-adds below which waking the other threads costs more than it saves.
+constexpr int64_t kWorthSharing = 1 << 16;
+
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+typedef float Float4 __attribute__((vector_size(16)));
+
+// out[i * kPanel + j] = in[j * stride + i] for i, j < 4.
+void Transpose4(const float* in, int64_t stride, float* out) {
+  Float4 r[4];
+  for (int j = 0; j < 4; ++j) std::memcpy(&r[j], in + j * stride, sizeof(Float4));
+  const Float4 a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+  const Float4 b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+  const Float4 c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+  const Float4 d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+  const Float4 rows[4] = {
+      __builtin_shufflevector(a, b, 0, 1, 4, 5), __builtin_shufflevector(a, b, 2, 3, 6, 7),
+      __builtin_shufflevector(c, d, 0, 1, 4, 5), __builtin_shufflevector(c, d, 2, 3, 6, 7)};
+  for (int i = 0; i < 4; ++i) std::memcpy(out + i * kPanel, &rows[i], sizeof(Float4));
+}
+
+// One panel [k, kPanel] of `columns` columns.
+void PackPanel(const float* source, int64_t k, int64_t columns, int64_t k_stride, int64_t n_stride,
+               float* out) {
+  int64_t done_k = 0;
+  int64_t done_n = 0;
+  if (n_stride == 1) {
+    for (int64_t kk = 0; kk < k; ++kk) {
+      std::memcpy(out + kk * kPanel, source + kk * k_stride, columns * sizeof(float));
+    }
+    done_k = k;
+    done_n = columns;
+  } else if (k_stride == 1) {
+    done_k = k / 4 * 4;
+    done_n = columns / 4 * 4;
+    for (int64_t kk = 0; kk < done_k; kk += 4) {
+      for (int64_t j = 0; j < done_n; j += 4) {
+        Transpose4(source + j * n_stride + kk, n_stride, out + kk * kPanel + j);
+      }
+    }
+  }
+  for (int64_t kk = 0; kk < k; ++kk) {
+    float* row = out + kk * kPanel;
+    for (int64_t j = kk < done_k ? done_n : 0; j < columns; ++j) {
+      row[j] = source[kk * k_stride + j * n_stride];
+    }
+    for (int64_t j = columns; j < kPanel; ++j) row[j] = 0;
+  }
+}
+
+// Rows of A against one B: a part of a product that the threads share.
+struct Product {
+  const float* a;
+  int64_t row_stride;
+  int64_t col_stride;
+  int64_t m;
+  const PackedMatrix* b;
+  float* c;
+  int64_t ldc;
+  bool accumulate;
+};
+
+// Tiles of a product: blocks of rows by groups of panels.
+struct Tiling {
+  int64_t panels_per_tile;
+  int64_t column_tiles;
+  int64_t tiles;
+
+  Tiling(const Product& p, bool share) {
+    const int64_t panels = CeilDiv(p.b->n(), kPanel);
+    panels_per_tile = panels;
+    if (share) {
+      const int64_t rows = std::min(p.m, isa::kTileRows);
+      const int64_t work = std::max<int64_t>(1, rows * p.b->k() * kPanel);
+      // At least four panels: a few rows need as many to fill the pipeline.
+      panels_per_tile = std::max<int64_t>(4, CeilDiv(kWorthSharing * 2, work));
+    }
+    column_tiles = CeilDiv(panels, std::max<int64_t>(panels_per_tile, 1));
+    tiles = CeilDiv(p.m, isa::kTileRows) * column_tiles;
+  }
+};
+
+void RunTile(const Product& p, const Tiling& tiling, int64_t tile) {
+  thread_local AlignedBuffer scratch;
+  if (p.col_stride != 1) scratch.Resize(isa::kTileRows * isa::kTileDepth);
+  const int64_t row = tile / tiling.column_tiles * isa::kTileRows;
+  const int64_t column = tile % tiling.column_tiles * tiling.panels_per_tile * kPanel;
+  isa::GemmTileArgs args;
+  args.a = p.a + row * p.row_stride;
+  args.row_stride = p.row_stride;
+  args.col_stride = p.col_stride;
+  args.m = std::min(isa::kTileRows, p.m - row);
+  args.k = p.b->k();
+  args.n = std::min(tiling.panels_per_tile * kPanel, p.b->n() - column);
+  args.panels = p.b->panels() + column * p.b->k();
+  args.c = p.c + row * p.ldc + column;
+  args.ldc = p.ldc;
+  args.accumulate = p.accumulate;
+  args.scratch = scratch.data();
+  isa::Kernels().gemm_tile(args);
+}
+
+}  // namespace
+
+void PackedMatrix::Pack(ThreadPool& pool, const float* source, int64_t k, int64_t n,
+                        int64_t k_stride, int64_t n_stride) {
+  k_ = k;
+  n_ = n;
+  const int64_t panels = CeilDiv(n, kPanel);
+  panels_.Resize(panels * k * kPanel);
+  const int64_t grain =
+      std::max<int64_t>(1, CeilDiv(kWorthSharing, std::max<int64_t>(k, 1) * kPanel));
+  pool.ParallelFor(panels, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) {
+      PackPanel(source + p * kPanel * n_stride, k, std::min(kPanel, n - p * kPanel), k_stride,
+                n_stride, panels_.data() + p * k * kPanel);
+    }
+  });
+}
+
+void Gemm(ThreadPool& pool, const float* a, int64_t row_stride, int64_t col_stride, int64_t m,
+          const PackedMatrix& b, float* c, int64_t ldc, bool accumulate) {
+  if (m <= 0 || b.n() <= 0) return;
+  const Product product{a, row_stride, col_stride, m, &b, c, ldc, accumulate};
+  const Tiling tiling(product, pool.threads() > 1 && m * b.n() * b.k() > kWorthSharing);
+  pool.ParallelFor(tiling.tiles, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t tile = begin; tile < end; ++tile) RunTile(product, tiling, tile);
+  });
+}
+
+void GroupedGemm(ThreadPool& pool, const float* a, int64_t lda, absl::Span<const int64_t> offsets,
+                 absl::Span<const PackedMatrix* const> b, float* c, int64_t ldc) {
+  struct Part {
+    Product product;
+    Tiling tiling;
+    int64_t first_tile;
+  };
+  std::vector<Part> parts;
+  int64_t tiles = 0;
+  const int64_t rows = offsets.empty() ? 0 : offsets.back() - offsets.front();
+  for (size_t e = 0; e + 1 < offsets.size(); ++e) {
+    const int64_t m = offsets[e + 1] - offsets[e];
+    if (m <= 0 || b[e]->n() <= 0) continue;
+    const Product product{a + offsets[e] * lda, lda, 1, m, b[e], c + offsets[e] * ldc, ldc, false};
+    const bool share = pool.threads() > 1 && rows * b[e]->n() * b[e]->k() > kWorthSharing;
+    parts.push_back({product, Tiling(product, share), tiles});
+    tiles += parts.back().tiling.tiles;
+  }
+  pool.ParallelFor(tiles, 1, [&](int64_t begin, int64_t end) {
+    auto part = std::upper_bound(parts.begin(), parts.end(), begin,
+                                 [](int64_t tile, const Part& p) { return tile < p.first_tile; }) -
+                1;
+    for (int64_t tile = begin; tile < end; ++tile) {
+      while (tile - part->first_tile >= part->tiling.tiles) ++part;
+      RunTile(part->product, part->tiling, tile - part->first_tile);
+    }
+  });
+}
+
+const char* KernelName() { return isa::Kernels().name; }
+
+}  // namespace ponder::kernels

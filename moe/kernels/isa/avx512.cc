@@ -1,0 +1,26 @@
+// The kernels for AVX-512.
+#define PONDER_ISA avx512
+#include "moe/kernels/isa/gemm.h"
+#include "moe/kernels/isa/peak.h"
+#include "moe/kernels/isa/rows.h"
+#include "moe/kernels/isa/table.h"
+
+namespace ponder::kernels::isa {
+const KernelTable kAvx512Kernels = {
+    "avx512",
+    PONDER_ISA::GemmTile,
+    PONDER_ISA::SumOfSquares,
+    PONDER_ISA::ScaleRow,
+    PONDER_ISA::RmsNormBackwardRow,
+    PONDER_ISA::RotateHeads,
+    PONDER_ISA::SwiGlu,
+    PONDER_ISA::SwiGluBackward,
+    PONDER_ISA::AddScaled,
+    PONDER_ISA::SigmoidRow,
+    PONDER_ISA::SumExp,
+    PONDER_ISA::ExpRow,
+    PONDER_ISA::SumOf,
+    PONDER_ISA::MaxOf,
+    PONDER_ISA::FmaPeak,
+};
+}  // namespace ponder::kernels::isa

@@ -1,0 +1,139 @@
+// The one inner loop of every matrix product: R rows by U vectors of columns, held in registers
+// over k. Each output is one chain of FMAs in ascending k, whatever R and U: a row's bits do not
+// depend on its neighbours.
+#pragma once
+
+#include "moe/kernels/isa/simd.h"
+
+namespace ponder::kernels::PONDER_ISA {
+
+// B [k, columns]: vector u starts at b + (u / 2) * pair_stride + (u % 2) * 16, row kk is `ld`
+// further on. A plain row-major matrix has pair_stride 32.
+struct MatrixB {
+  const float* data;
+  int64_t ld;
+  int64_t pair_stride;
+};
+
+template <int R>
+constexpr int MostVectors() {
+  // A third of the registers, at least, stays free for B, for A and for latency.
+  if (kVectorRegisters == 32) return R <= 3 ? 8 : R <= 6 ? 4 : 2;
+  if (kVectorRegisters == 8) return R == 1 ? 4 : R <= 3 ? 2 : 1;
+  return R == 1 ? 2 : 1;
+}
+constexpr int kMostRows = kVectorRegisters == 32 ? 12 : kVectorRegisters == 8 ? 6 : 2;
+
+// kTail: only `columns` (< 16) lanes of the last vector exist in C; with kTailB also in B.
+template <int R, int U, bool kTail, bool kTailB>
+PONDER_INLINE void MicroTile(const float* a, int64_t row_stride, int64_t col_stride, int64_t k,
+                             const MatrixB& b, float* c, int64_t ldc, int64_t columns,
+                             bool accumulate) {
+  F16 acc[R][U];
+#pragma GCC unroll 12
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int u = 0; u < U; ++u) {
+      const float* from = c + r * ldc + u * kLanes;
+      if (!accumulate) {
+        acc[r][u] = Zero();
+      } else if (kTail && u == U - 1) {
+        acc[r][u] = LoadFirst(from, columns);
+      } else {
+        acc[r][u] = Load(from);
+      }
+    }
+  }
+  const float* bp = b.data;
+  for (int64_t kk = 0; kk < k; ++kk) {
+    F16 bv[U];
+#pragma GCC unroll 8
+    for (int u = 0; u < U; ++u) {
+      const float* from = bp + (u / 2) * b.pair_stride + (u % 2) * kLanes;
+      bv[u] = kTailB && u == U - 1 ? LoadFirst(from, columns) : Load(from);
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+      const F16 av = Set1(a[r * row_stride]);
+#pragma GCC unroll 8
+      for (int u = 0; u < U; ++u) acc[r][u] = Fma(av, bv[u], acc[r][u]);
+    }
+    a += col_stride;
+    bp += b.ld;
+  }
+#pragma GCC unroll 12
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int u = 0; u < U; ++u) {
+      float* to = c + r * ldc + u * kLanes;
+      if (kTail && u == U - 1) {
+        StoreFirst(to, acc[r][u], columns);
+      } else {
+        Store(to, acc[r][u]);
+      }
+    }
+  }
+}
+
+// R rows by n columns.
+template <int R, bool kTailB>
+static void RowBlock(const float* a, int64_t row_stride, int64_t col_stride, int64_t k,
+                     const MatrixB& b, int64_t n, float* c, int64_t ldc, bool accumulate) {
+  constexpr int kU = MostVectors<R>();
+  int64_t j = 0;
+  const auto at = [&b](int64_t column) {
+    return MatrixB{b.data + column / (2 * kLanes) * b.pair_stride + column % (2 * kLanes), b.ld,
+                   b.pair_stride};
+  };
+  for (; j + kU * kLanes <= n; j += kU * kLanes) {
+    MicroTile<R, kU, false, false>(a, row_stride, col_stride, k, at(j), c + j, ldc, 0, accumulate);
+  }
+  if constexpr (kU > 2) {
+    for (; j + 2 * kLanes <= n; j += 2 * kLanes) {
+      MicroTile<R, 2, false, false>(a, row_stride, col_stride, k, at(j), c + j, ldc, 0, accumulate);
+    }
+  }
+  if constexpr (kU > 1) {
+    for (; j + kLanes <= n; j += kLanes) {
+      MicroTile<R, 1, false, false>(a, row_stride, col_stride, k, at(j), c + j, ldc, 0, accumulate);
+    }
+  }
+  if (j < n) {
+    MicroTile<R, 1, true, kTailB>(a, row_stride, col_stride, k, at(j), c + j, ldc, n - j,
+                                  accumulate);
+  }
+}
+
+template <bool kTailB, int R = kMostRows>
+PONDER_INLINE void RowBlockOf(int64_t rows, const float* a, int64_t row_stride, int64_t col_stride,
+                              int64_t k, const MatrixB& b, int64_t n, float* c, int64_t ldc,
+                              bool accumulate) {
+  if constexpr (R > 0) {
+    if (rows == R) {
+      RowBlock<R, kTailB>(a, row_stride, col_stride, k, b, n, c, ldc, accumulate);
+    } else {
+      RowBlockOf<kTailB, R - 1>(rows, a, row_stride, col_stride, k, b, n, c, ldc, accumulate);
+    }
+  }
+}
+
+// Height of the next row block when `left` rows are left: as even as can be (16 rows as 8 + 8, not
+// 12 + 4).
+PONDER_INLINE int64_t NextRows(int64_t left) {
+  const int64_t blocks = (left + kMostRows - 1) / kMostRows;
+  return (left + blocks - 1) / blocks;
+}
+
+// C [m, n] = A x B or C + A x B, all in cache. kTailB: B has no padding behind its n columns.
+template <bool kTailB>
+static void Matmul(const float* a, int64_t row_stride, int64_t col_stride, int64_t m, int64_t k,
+                   const MatrixB& b, int64_t n, float* c, int64_t ldc, bool accumulate) {
+  for (int64_t i = 0; i < m;) {
+    const int64_t rows = NextRows(m - i);
+    RowBlockOf<kTailB>(rows, a + i * row_stride, row_stride, col_stride, k, b, n, c + i * ldc, ldc,
+                       accumulate);
+    i += rows;
+  }
+}
+
+}  // namespace ponder::kernels::PONDER_ISA

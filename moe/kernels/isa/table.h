@@ -1,0 +1,78 @@
+// KernelTable: the kernels of one instruction set, as functions on raw pointers. A value.
+// The public kernels split the work over threads and call these through Kernels().
+#pragma once
+
+#include <stdint.h>
+
+namespace ponder::kernels::isa {
+
+// Columns of a panel of a packed B.
+constexpr int64_t kPanel = 32;
+// GemmTile's scratch for packing A: rows and depth of what it packs at a time.
+constexpr int64_t kTileRows = 96;
+constexpr int64_t kTileDepth = 512;
+
+// C [m, n] = A x B or C + A x B for m <= kTileRows, B as panels [ceil(n / kPanel), k, kPanel].
+struct GemmTileArgs {
+  const float* a;
+  int64_t row_stride;
+  int64_t col_stride;
+  int64_t m;
+  int64_t k;
+  int64_t n;
+  const float* panels;
+  float* c;
+  int64_t ldc;
+  bool accumulate;
+  float* scratch;  // [kTileRows * kTileDepth], used when col_stride != 1
+};
+
+// Of a row y = scale * x: its greatest element, and the sums of e and of e * (y - max), e = exp(y -
+// max).
+struct SoftmaxSums {
+  float max;
+  float sum;
+  float weighted;
+};
+
+struct KernelTable {
+  const char* name;
+  void (*gemm_tile)(const GemmTileArgs& args);
+
+  float (*sum_of_squares)(const float* x, int64_t n);
+  // y = x * scale * weight
+  void (*scale_row)(const float* x, const float* weight, float scale, int64_t n, float* y);
+  // Overwrites dx, adds to dweight.
+  void (*rms_norm_backward_row)(const float* dy, const float* x, const float* weight, float inv_rms,
+                                int64_t n, float* dx, float* dweight);
+  // Rotates pairs (i, i + half) of each head [2 * half] in place.
+  void (*rotate_heads)(float* x, int64_t heads, int64_t half, const float* cos, const float* sin,
+                       bool inverse);
+  void (*swiglu)(const float* gate, const float* up, int64_t n, float* out);
+  void (*swiglu_backward)(const float* dout, const float* gate, const float* up, int64_t n,
+                          float* dgate, float* dup);
+  // y += scale * x
+  void (*add_scaled)(float* y, const float* x, float scale, int64_t n);
+  void (*sigmoid_row)(const float* x, int64_t n, float* y);
+  SoftmaxSums (*softmax_sums)(const float* x, int64_t n, float scale);
+  // y = exp(x * scale - shift) * factor; y may be x.
+  void (*exp_row)(const float* x, int64_t n, float scale, float shift, float factor, float* y);
+  float (*sum)(const float* x, int64_t n);
+  // The greatest element; -infinity when n = 0.
+  float (*max)(const float* x, int64_t n);
+
+  // Chains of multiply-adds in registers; returns how many floating-point operations. For
+  // benchmarks.
+  int64_t (*fma_peak)(int64_t steps, float* sink);
+};
+
+extern const KernelTable kAvx512Kernels;
+extern const KernelTable kAvx2Kernels;
+extern const KernelTable kGenericKernels;
+
+// The table of that name, or null where this build or this machine cannot run it.
+const KernelTable* FindKernels(const char* name);
+// The fastest that this machine runs; chosen once.
+const KernelTable& Kernels();
+
+}  // namespace ponder::kernels::isa
