@@ -62,7 +62,7 @@ at::Tensor AttentionBlock::Rotated(const Batch& batch, const at::Tensor& project
                                    const std::optional<RmsNorm>& norm,
                                    const at::Tensor* inv_rms) const {
   const int64_t t = batch.size();
-  at::Tensor rotated = NewActivation(projected.sizes());
+  at::Tensor rotated = workspace_.activations.New(projected.sizes());
   float* out = rotated.data_ptr<float>();
   const float* in = projected.data_ptr<float>();
   if (norm) {
@@ -84,7 +84,7 @@ at::Tensor AttentionBlock::RotatedBackward(const Batch& batch, at::Tensor dheads
                 shape_.head_dim, batch.positions.data(), rotary_.cos.data(), rotary_.sin.data(),
                 /*inverse=*/true);
   if (!norm) return dheads;
-  at::Tensor dprojected = NewActivation(dheads.sizes());
+  at::Tensor dprojected = workspace_.activations.New(dheads.sizes());
   norm->Backward(dheads.data_ptr<float>(), projected.data_ptr<float>(), inv_rms.data_ptr<float>(),
                  t * heads, dprojected.data_ptr<float>());
   return dprojected;
@@ -122,15 +122,15 @@ absl::StatusOr<at::Tensor> AttentionBlock::Forward(const Batch& batch, const at:
   const int64_t h = x_TH.size(1);
   auto kept = std::make_unique<Kept>();
   kept->x = x_TH;
-  kept->inv_rms = NewActivation({t});
-  kept->q = NewActivation({t, q_proj_.out()});
-  kept->k = NewActivation({t, k_proj_.out()});
-  kept->v = NewActivation({t, v_proj_.out()});
-  kept->q_inv = NewActivation({t, shape_.heads});
-  kept->k_inv = NewActivation({t, shape_.kv_heads});
-  kept->out = NewActivation({t, q_proj_.out()});
-  kept->lse = NewActivation({t, shape_.heads});
-  at::Tensor y = NewActivation({t, h});  // first the normed input, then the result
+  kept->inv_rms = workspace_.activations.New({t});
+  kept->q = workspace_.activations.New({t, q_proj_.out()});
+  kept->k = workspace_.activations.New({t, k_proj_.out()});
+  kept->v = workspace_.activations.New({t, v_proj_.out()});
+  kept->q_inv = workspace_.activations.New({t, shape_.heads});
+  kept->k_inv = workspace_.activations.New({t, shape_.kv_heads});
+  kept->out = workspace_.activations.New({t, q_proj_.out()});
+  kept->lse = workspace_.activations.New({t, shape_.heads});
+  at::Tensor y = workspace_.activations.New({t, h});  // first the normed input, then the result
   if (t > 0) {
     norm_.Forward(x_TH.data_ptr<float>(), t, y.data_ptr<float>(), kept->inv_rms.data_ptr<float>());
     q_proj_.Forward(y.data_ptr<float>(), t, kept->q.data_ptr<float>(), q_proj_.out());
@@ -151,19 +151,19 @@ absl::StatusOr<at::Tensor> AttentionBlock::Backward(const Batch& batch, const at
   const auto& kept = static_cast<const Kept&>(saved);
   const int64_t t = batch.size();
   const int64_t h = dy_TH.size(1);
-  at::Tensor dx = NewActivation({t, h});
+  at::Tensor dx = workspace_.activations.New({t, h});
   if (t == 0) return dx;
   const float* dy = dy_TH.data_ptr<float>();
 
-  at::Tensor dout = NewActivation({t, o_proj_.in()});
+  at::Tensor dout = workspace_.activations.New({t, o_proj_.in()});
   o_proj_.BackwardInput(dy, t, dout.data_ptr<float>(), /*accumulate=*/false);
   AddWeightGradients(workspace_, kept.out.data_ptr<float>(), t, {{&o_proj_, dy}});
 
   const at::Tensor q = Rotated(batch, kept.q, shape_.heads, q_norm_, nullptr);
   const at::Tensor k = Rotated(batch, kept.k, shape_.kv_heads, k_norm_, nullptr);
-  at::Tensor dq = NewActivation(q.sizes());
-  at::Tensor dk = NewActivation(k.sizes());
-  const at::Tensor dv = NewActivation(k.sizes());
+  at::Tensor dq = workspace_.activations.New(q.sizes());
+  at::Tensor dk = workspace_.activations.New(k.sizes());
+  const at::Tensor dv = workspace_.activations.New(k.sizes());
   kernels::AttentionBackward(workspace_.pool, shape_, batch.starts, q.data_ptr<float>(),
                              k.data_ptr<float>(), kept.v.data_ptr<float>(), q.size(1), k.size(1),
                              kept.out.data_ptr<float>(), kept.lse.data_ptr<float>(),
@@ -172,7 +172,7 @@ absl::StatusOr<at::Tensor> AttentionBlock::Backward(const Batch& batch, const at
   dq = RotatedBackward(batch, dq, kept.q, shape_.heads, q_norm_, kept.q_inv);
   dk = RotatedBackward(batch, dk, kept.k, shape_.kv_heads, k_norm_, kept.k_inv);
 
-  const at::Tensor normed = NewActivation({t, h});
+  const at::Tensor normed = workspace_.activations.New({t, h});
   norm_.Forward(kept.x.data_ptr<float>(), t, normed.data_ptr<float>(), nullptr);
   AddWeightGradients(workspace_, normed.data_ptr<float>(), t,
                      {{&q_proj_, dq.data_ptr<float>()},

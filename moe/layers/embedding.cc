@@ -15,7 +15,7 @@ Embedding::Embedding(ParameterView parameter, Workspace& workspace)
 at::Tensor Embedding::Forward(const std::vector<int32_t>& tokens_T) const {
   const int64_t t = tokens_T.size();
   const int64_t h = parameter_.shape[1];
-  at::Tensor x = NewActivation({t, h});
+  at::Tensor x = workspace_.activations.New({t, h});
   if (t > 0) {
     kernels::GatherRows(workspace_.pool, parameter_.weight, tokens_T.data(), t, h,
                         x.data_ptr<float>());

@@ -73,13 +73,13 @@ absl::StatusOr<at::Tensor> ExpertExchange::ToOwners(const ExpertRoute& route,
                                                     const at::Tensor& rows) {
   const int64_t h = rows.size(1);
   const int64_t owned = route.arrival_of.size();
-  const at::Tensor arrived = NewActivation({owned, h});
+  const at::Tensor arrived = workspace_.activations.New({owned, h});
   PONDER_RETURN_IF_ERROR(Annotate(
       group_.AllToAll(
           absl::MakeConstSpan(rows.data_ptr<float>(), rows.numel()), Scaled(route.sent, h),
           absl::MakeSpan(arrived.data_ptr<float>(), arrived.numel()), Scaled(route.received, h)),
       "sending rows to their experts"));
-  at::Tensor sorted = NewActivation({owned, h});
+  at::Tensor sorted = workspace_.activations.New({owned, h});
   kernels::GatherRows(workspace_.pool, arrived.data_ptr<float>(), route.arrival_of.data(), owned, h,
                       sorted.data_ptr<float>());
   return sorted;
@@ -89,12 +89,12 @@ absl::StatusOr<at::Tensor> ExpertExchange::ToSenders(const ExpertRoute& route,
                                                      const at::Tensor& rows) {
   const int64_t h = rows.size(1);
   const int64_t owned = route.owned_of.size();
-  const at::Tensor arrived = NewActivation({owned, h});
+  const at::Tensor arrived = workspace_.activations.New({owned, h});
   kernels::GatherRows(workspace_.pool, rows.data_ptr<float>(), route.owned_of.data(), owned, h,
                       arrived.data_ptr<float>());
   int64_t sent = 0;
   for (int64_t count : route.sent) sent += count;
-  at::Tensor results = NewActivation({sent, h});
+  at::Tensor results = workspace_.activations.New({sent, h});
   PONDER_RETURN_IF_ERROR(
       Annotate(group_.AllToAll(absl::MakeConstSpan(arrived.data_ptr<float>(), arrived.numel()),
                                Scaled(route.received, h),

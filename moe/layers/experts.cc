@@ -60,11 +60,11 @@ void Experts::AddWeightGradients(
 at::Tensor Experts::Forward(const at::Tensor& x_RH, absl::Span<const int64_t> offsets,
                             Kept* kept) const {
   const int64_t r = x_RH.size(0);
-  kept->gate = NewActivation({r, intermediate_});
-  kept->up = NewActivation({r, intermediate_});
-  at::Tensor y = NewActivation(x_RH.sizes());
+  kept->gate = workspace_.activations.New({r, intermediate_});
+  kept->up = workspace_.activations.New({r, intermediate_});
+  at::Tensor y = workspace_.activations.New(x_RH.sizes());
   if (r == 0) return y;
-  const at::Tensor hidden = NewActivation({r, intermediate_});
+  const at::Tensor hidden = workspace_.activations.New({r, intermediate_});
   Multiply(gate_proj_, /*transposed=*/false, x_RH, offsets, kept->gate);
   Multiply(up_proj_, /*transposed=*/false, x_RH, offsets, kept->up);
   kernels::SwiGluForward(workspace_.pool, kept->gate.data_ptr<float>(), kept->up.data_ptr<float>(),
@@ -76,24 +76,24 @@ at::Tensor Experts::Forward(const at::Tensor& x_RH, absl::Span<const int64_t> of
 at::Tensor Experts::Backward(const at::Tensor& dy_RH, const at::Tensor& x_RH,
                              absl::Span<const int64_t> offsets, const Kept& kept) const {
   const int64_t r = x_RH.size(0);
-  at::Tensor dx = NewActivation(x_RH.sizes());
+  at::Tensor dx = workspace_.activations.New(x_RH.sizes());
   if (r == 0) return dx;
   const float* gate = kept.gate.data_ptr<float>();
   const float* up = kept.up.data_ptr<float>();
-  const at::Tensor hidden = NewActivation({r, intermediate_});
+  const at::Tensor hidden = workspace_.activations.New({r, intermediate_});
   kernels::SwiGluForward(workspace_.pool, gate, up, hidden.numel(), hidden.data_ptr<float>());
   AddWeightGradients({{&down_proj_, &dy_RH}}, hidden, offsets);
 
   const at::Tensor& dhidden = hidden;  // the activations are used up
   Multiply(down_proj_, /*transposed=*/true, dy_RH, offsets, dhidden);
-  const at::Tensor dgate = NewActivation({r, intermediate_});
-  const at::Tensor dup = NewActivation({r, intermediate_});
+  const at::Tensor dgate = workspace_.activations.New({r, intermediate_});
+  const at::Tensor dup = workspace_.activations.New({r, intermediate_});
   kernels::SwiGluBackward(workspace_.pool, dhidden.data_ptr<float>(), gate, up, dhidden.numel(),
                           dgate.data_ptr<float>(), dup.data_ptr<float>());
   AddWeightGradients({{&gate_proj_, &dgate}, {&up_proj_, &dup}}, x_RH, offsets);
 
   Multiply(gate_proj_, /*transposed=*/true, dgate, offsets, dx);
-  const at::Tensor dx_up = NewActivation(x_RH.sizes());
+  const at::Tensor dx_up = workspace_.activations.New(x_RH.sizes());
   Multiply(up_proj_, /*transposed=*/true, dup, offsets, dx_up);
   kernels::AddInPlace(workspace_.pool, dx.data_ptr<float>(), dx_up.data_ptr<float>(), dx.numel());
   return dx;

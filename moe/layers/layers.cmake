@@ -2,6 +2,7 @@
 ponder_library(NAME moe TORCH
   SOURCES
     decoder.cc
+    layers/activation_pool.cc
     layers/attention_block.cc
     layers/autograd.cc
     layers/batch.cc
@@ -15,5 +16,4 @@ ponder_library(NAME moe TORCH
     layers/parameter_store.cc
     layers/rms_norm.cc
     layers/shared_mlp.cc
-    layers/workspace.cc
-  DEPS ponder::model ponder::kernels ponder::comm absl::flat_hash_map)
+  DEPS ponder::model ponder::kernels ponder::comm absl::flat_hash_map absl::synchronization)

@@ -26,9 +26,10 @@ TokenStats LmHead::Forward(const at::Tensor& x_TH, const Query& query) const {
   const int64_t h = head_.in();
   const int64_t v = head_.out();
   const int64_t chunk = std::min(n, ChunkRows());
-  TokenStats stats{NewActivation({n}), NewActivation({n}), NewActivation({n})};
-  const at::Tensor x = NewActivation({chunk, h});
-  const at::Tensor logits = NewActivation({chunk, v});
+  TokenStats stats{workspace_.activations.New({n}), workspace_.activations.New({n}),
+                   workspace_.activations.New({n})};
+  const at::Tensor x = workspace_.activations.New({chunk, h});
+  const at::Tensor logits = workspace_.activations.New({chunk, v});
   for (int64_t first = 0; first < n; first += chunk) {
     const int64_t rows = std::min(chunk, n - first);
     kernels::GatherRows(workspace_.pool, x_TH.data_ptr<float>(), query.rows.data() + first, rows, h,
@@ -49,11 +50,11 @@ at::Tensor LmHead::Backward(const at::Tensor& dlogprob_N, const at::Tensor& x_TH
   const int64_t h = head_.in();
   const int64_t v = head_.out();
   const int64_t chunk = std::min(n, ChunkRows());
-  at::Tensor dx_TH = ZeroActivation(x_TH.sizes());
-  const at::Tensor x = NewActivation({chunk, h});
-  const at::Tensor normed = NewActivation({chunk, h});
-  const at::Tensor inv_rms = NewActivation({chunk});
-  const at::Tensor logits = NewActivation({chunk, v});
+  at::Tensor dx_TH = workspace_.activations.Zeros(x_TH.sizes());
+  const at::Tensor x = workspace_.activations.New({chunk, h});
+  const at::Tensor normed = workspace_.activations.New({chunk, h});
+  const at::Tensor inv_rms = workspace_.activations.New({chunk});
+  const at::Tensor logits = workspace_.activations.New({chunk, v});
   for (int64_t first = 0; first < n; first += chunk) {
     const int64_t rows = std::min(chunk, n - first);
     kernels::GatherRows(workspace_.pool, x_TH.data_ptr<float>(), query.rows.data() + first, rows, h,
@@ -67,7 +68,7 @@ at::Tensor LmHead::Backward(const at::Tensor& dlogprob_N, const at::Tensor& x_TH
     AddWeightGradients(workspace_, normed.data_ptr<float>(), rows, {{&head_, dlogits}});
     float* dnormed = normed.data_ptr<float>();  // the normed rows are used up
     head_.BackwardInput(dlogits, rows, dnormed, /*accumulate=*/false);
-    const at::Tensor dx = NewActivation({rows, h});
+    const at::Tensor dx = workspace_.activations.New({rows, h});
     norm_.Backward(dnormed, x.data_ptr<float>(), inv_rms.data_ptr<float>(), rows,
                    dx.data_ptr<float>());
     for (int64_t i = 0; i < rows; ++i) {

@@ -21,9 +21,9 @@ void SwiGluMlp::Pack() {
 
 void SwiGluMlp::Forward(const float* x_TH, int64_t t, float* y_TH, Kept* kept) const {
   const int64_t f = gate_proj_.out();
-  kept->gate = NewActivation({t, f});
-  kept->up = NewActivation({t, f});
-  const at::Tensor hidden = NewActivation({t, f});
+  kept->gate = workspace_.activations.New({t, f});
+  kept->up = workspace_.activations.New({t, f});
+  const at::Tensor hidden = workspace_.activations.New({t, f});
   gate_proj_.Forward(x_TH, t, kept->gate.data_ptr<float>(), f);
   up_proj_.Forward(x_TH, t, kept->up.data_ptr<float>(), f);
   kernels::SwiGluForward(workspace_.pool, kept->gate.data_ptr<float>(), kept->up.data_ptr<float>(),
@@ -36,14 +36,14 @@ void SwiGluMlp::Backward(const float* dy_TH, const float* x_TH, int64_t t, const
   const int64_t f = gate_proj_.out();
   const float* gate = kept.gate.data_ptr<float>();
   const float* up = kept.up.data_ptr<float>();
-  const at::Tensor hidden = NewActivation({t, f});
+  const at::Tensor hidden = workspace_.activations.New({t, f});
   kernels::SwiGluForward(workspace_.pool, gate, up, t * f, hidden.data_ptr<float>());
   AddWeightGradients(workspace_, hidden.data_ptr<float>(), t, {{&down_proj_, dy_TH}});
 
   float* dhidden = hidden.data_ptr<float>();  // the activations are used up
   down_proj_.BackwardInput(dy_TH, t, dhidden, /*accumulate=*/false);
-  const at::Tensor dgate = NewActivation({t, f});
-  const at::Tensor dup = NewActivation({t, f});
+  const at::Tensor dgate = workspace_.activations.New({t, f});
+  const at::Tensor dup = workspace_.activations.New({t, f});
   kernels::SwiGluBackward(workspace_.pool, dhidden, gate, up, t * f, dgate.data_ptr<float>(),
                           dup.data_ptr<float>());
 
@@ -74,10 +74,10 @@ absl::StatusOr<at::Tensor> DenseBlock::Forward(const Batch& batch, const at::Ten
   const int64_t h = x_TH.size(1);
   auto kept = std::make_unique<Kept>();
   kept->x = x_TH;
-  kept->inv_rms = NewActivation({t});
-  at::Tensor y = NewActivation({t, h});
+  kept->inv_rms = workspace_.activations.New({t});
+  at::Tensor y = workspace_.activations.New({t, h});
   if (t > 0) {
-    const at::Tensor normed = NewActivation({t, h});
+    const at::Tensor normed = workspace_.activations.New({t, h});
     norm_.Forward(x_TH.data_ptr<float>(), t, normed.data_ptr<float>(),
                   kept->inv_rms.data_ptr<float>());
     mlp_.Forward(normed.data_ptr<float>(), t, y.data_ptr<float>(), &kept->mlp);
@@ -92,11 +92,11 @@ absl::StatusOr<at::Tensor> DenseBlock::Backward(const Batch& batch, const at::Te
   const auto& kept = static_cast<const Kept&>(saved);
   const int64_t t = batch.size();
   const int64_t h = dy_TH.size(1);
-  at::Tensor dx = NewActivation({t, h});
+  at::Tensor dx = workspace_.activations.New({t, h});
   if (t == 0) return dx;
-  const at::Tensor normed = NewActivation({t, h});
+  const at::Tensor normed = workspace_.activations.New({t, h});
   norm_.Forward(kept.x.data_ptr<float>(), t, normed.data_ptr<float>(), nullptr);
-  const at::Tensor dnormed = ZeroActivation({t, h});
+  const at::Tensor dnormed = workspace_.activations.Zeros({t, h});
   mlp_.Backward(dy_TH.data_ptr<float>(), normed.data_ptr<float>(), t, kept.mlp,
                 dnormed.data_ptr<float>());
   norm_.Backward(dnormed.data_ptr<float>(), kept.x.data_ptr<float>(),

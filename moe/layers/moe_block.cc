@@ -54,8 +54,8 @@ void MoeBlock::Pack() {
 void MoeBlock::Route(const float* normed_TH, int64_t t, Kept* kept) {
   const int64_t e = router_options_.num_experts;
   const int64_t k = router_options_.num_experts_per_tok;
-  kept->logits = NewActivation({t, e});
-  kept->weights = NewActivation({t, k});
+  kept->logits = workspace_.activations.New({t, e});
+  kept->weights = workspace_.activations.New({t, k});
   kept->experts.resize(t * k);
   float* logits = kept->logits.data_ptr<float>();
   router_.Forward(normed_TH, t, logits, e);
@@ -81,7 +81,7 @@ void MoeBlock::Route(const float* normed_TH, int64_t t, Kept* kept) {
 at::Tensor MoeBlock::SortedRows(const float* normed_TH, int64_t t, const Kept& kept) const {
   const int64_t h = router_.in();
   const int64_t rows = t * router_options_.num_experts_per_tok;
-  at::Tensor sorted = NewActivation({rows, h});
+  at::Tensor sorted = workspace_.activations.New({rows, h});
   if (rows > 0) {
     kernels::GatherRows(workspace_.pool, normed_TH, kept.order.token_of.data(), rows, h,
                         sorted.data_ptr<float>());
@@ -93,7 +93,7 @@ at::Tensor MoeBlock::BackwardCombine(const float* dy_TH, int64_t t, const Kept& 
                                      float* dweights_TK) const {
   const int64_t k = router_options_.num_experts_per_tok;
   const int64_t h = kept.outputs.size(1);
-  at::Tensor drows = NewActivation({t * k, h});
+  at::Tensor drows = workspace_.activations.New({t * k, h});
   const float* outputs = kept.outputs.data_ptr<float>();
   const float* weights = kept.weights.data_ptr<float>();
   const int32_t* row_of = kept.order.row_of.data();
@@ -115,8 +115,8 @@ absl::StatusOr<at::Tensor> MoeBlock::Forward(const Batch& batch, const at::Tenso
   const int64_t k = router_options_.num_experts_per_tok;
   auto kept = std::make_unique<Kept>();
   kept->x = x_TH;
-  kept->inv_rms = NewActivation({t});
-  const at::Tensor normed = NewActivation({t, h});
+  kept->inv_rms = workspace_.activations.New({t});
+  const at::Tensor normed = workspace_.activations.New({t, h});
   const float* normed_TH = normed.data_ptr<float>();
   if (t > 0) {
     norm_.Forward(x_TH.data_ptr<float>(), t, normed.data_ptr<float>(),
@@ -135,7 +135,7 @@ absl::StatusOr<at::Tensor> MoeBlock::Forward(const Batch& batch, const at::Tenso
     PONDER_ASSIGN_OR_RETURN(kept->outputs, exchange_->ToSenders(kept->route, out));
   }
 
-  at::Tensor y = NewActivation({t, h});
+  at::Tensor y = workspace_.activations.New({t, h});
   if (t > 0) {
     float* y_TH = y.data_ptr<float>();
     kernels::CombineRows(workspace_.pool, kept->outputs.data_ptr<float>(),
@@ -155,11 +155,11 @@ absl::StatusOr<at::Tensor> MoeBlock::Backward(const Batch& batch, const at::Tens
   const int64_t k = router_options_.num_experts_per_tok;
   const int64_t e = router_options_.num_experts;
   const float* dy = dy_TH.data_ptr<float>();
-  const at::Tensor normed = NewActivation({t, h});
+  const at::Tensor normed = workspace_.activations.New({t, h});
   float* normed_TH = normed.data_ptr<float>();
   if (t > 0) norm_.Forward(kept.x.data_ptr<float>(), t, normed_TH, nullptr);
 
-  const at::Tensor dweights = NewActivation({t, k});
+  const at::Tensor dweights = workspace_.activations.New({t, k});
   at::Tensor drows = BackwardCombine(dy, t, kept, dweights.data_ptr<float>());
   if (exchange_ == nullptr) {
     const at::Tensor rows = SortedRows(normed_TH, t, kept);
@@ -170,15 +170,15 @@ absl::StatusOr<at::Tensor> MoeBlock::Backward(const Batch& batch, const at::Tens
         experts_.Backward(dout, kept.exchanged_rows, kept.route.offsets, kept.owned);
     PONDER_ASSIGN_OR_RETURN(drows, exchange_->ToSenders(kept.route, downed));
   }
-  at::Tensor dx = NewActivation({t, h});
+  at::Tensor dx = workspace_.activations.New({t, h});
   if (t == 0) return dx;
 
-  const at::Tensor dnormed = NewActivation({t, h});
+  const at::Tensor dnormed = workspace_.activations.New({t, h});
   float* dnormed_TH = dnormed.data_ptr<float>();
   const std::vector<float> ones(t * k, 1.0f);
   kernels::CombineRows(workspace_.pool, drows.data_ptr<float>(), kept.order.row_of.data(),
                        ones.data(), t, k, h, dnormed_TH);
-  const at::Tensor dlogits = NewActivation({t, e});
+  const at::Tensor dlogits = workspace_.activations.New({t, e});
   kernels::RouterBackward(workspace_.pool, router_options_, kept.logits.data_ptr<float>(), t,
                           kept.experts.data(), dweights.data_ptr<float>(),
                           dlogits.data_ptr<float>());

@@ -23,8 +23,8 @@ void SharedMlp::Pack() {
 
 void SharedMlp::Forward(const float* x_TH, int64_t t, float* y_TH, Kept* kept) const {
   const int64_t h = gate_.in();
-  kept->gate = NewActivation({t});
-  kept->out = NewActivation({t, h});
+  kept->gate = workspace_.activations.New({t});
+  kept->out = workspace_.activations.New({t, h});
   mlp_.Forward(x_TH, t, kept->out.data_ptr<float>(), &kept->mlp);
   gate_.Forward(x_TH, t, kept->gate.data_ptr<float>(), 1);
   AddGatedRows(kept->out.data_ptr<float>(), kept->gate.data_ptr<float>(), t, h, y_TH);
@@ -33,8 +33,8 @@ void SharedMlp::Forward(const float* x_TH, int64_t t, float* y_TH, Kept* kept) c
 void SharedMlp::Backward(const float* dy_TH, const float* x_TH, int64_t t, const Kept& kept,
                          float* dx_TH) const {
   const int64_t h = gate_.in();
-  const at::Tensor dout = NewActivation({t, h});
-  const at::Tensor dgate = NewActivation({t});
+  const at::Tensor dout = workspace_.activations.New({t, h});
+  const at::Tensor dgate = workspace_.activations.New({t});
   const float* gate = kept.gate.data_ptr<float>();
   const float* out = kept.out.data_ptr<float>();
   float* dout_TH = dout.data_ptr<float>();
