@@ -1,6 +1,8 @@
 #include "proto/config.h"
 
 #include <map>
+#include <optional>
+#include <sstream>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/escaping.h"
@@ -13,6 +15,7 @@
 #include "proto/config_check.h"
 #include "proto/config_keys.h"
 #include "proto/config_value.h"
+#include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/yaml.h"
 
 namespace ponder {
@@ -130,23 +133,55 @@ absl::Status CheckText(absl::string_view yaml, const std::string& name) {
   return absl::OkStatus();
 }
 
+// Hears of every document of a YAML stream and notes where the last one began.
+class DocumentStarts : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { last_ = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  const YAML::Mark& last() const { return last_; }
+
+ private:
+  YAML::Mark last_;
+};
+
+// Where a second document begins, if there is one. yaml-cpp's LoadAll would read documents without
+// end from text such as ", x": its parser stays where it is and finds another, empty one.
+std::optional<YAML::Mark> SecondDocument(const std::string& yaml) {
+  std::istringstream stream(yaml);
+  YAML::Parser parser(stream);
+  DocumentStarts starts;
+  if (!parser.HandleNextDocument(starts) || !parser.HandleNextDocument(starts)) return std::nullopt;
+  return starts.last();
+}
+
 absl::Status ReadYaml(absl::string_view yaml, const std::string& name, v1::Config& config,
                       Places& places) {
   PONDER_RETURN_IF_ERROR(CheckText(yaml, name));
   YamlReader reader(name, places);
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
-    if (documents.empty() || (documents.size() == 1 && documents[0].IsNull()))
-      return absl::OkStatus();
-    if (documents.size() > 1) {
-      return Wrong(reader.Place(documents[1].Mark()),
-                   "a second document begins here; a config is one document");
+    const std::string text(yaml);
+    const std::optional<YAML::Mark> second = SecondDocument(text);
+    if (second.has_value()) {
+      return Wrong(reader.Place(*second),
+                   "stray text or a second document; a config is one map of keys");
     }
-    if (!documents[0].IsMap()) {
-      return Wrong(reader.Place(documents[0].Mark()),
-                   "a config is a map of keys, such as \"seed: 1\"");
+    const YAML::Node document = YAML::Load(text);
+    if (document.IsNull()) return absl::OkStatus();
+    if (!document.IsMap()) {
+      return Wrong(reader.Place(document.Mark()), "a config is a map of keys, such as \"seed: 1\"");
     }
-    return reader.ReadSection(documents[0], "", config);
+    return reader.ReadSection(document, "", config);
   } catch (const YAML::Exception& error) {
     return Wrong(reader.Place(error.mark),
                  absl::StrCat("not valid YAML: ", absl::Utf8SafeCHexEscape(error.msg),

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
-#include <regex>
 #include <set>
 #include <string>
 #include <vector>
@@ -83,14 +82,16 @@ class Calculator {
 
 const std::string& Question(const Prompt& prompt) { return prompt.messages[0].content; }
 
-// The other question with the same answer, if the first two operands may be swapped: "34+12+56=?"
-// for "12+34+56=?".
+// The same problem with its first two operands swapped, if they may be: "34+12+56=?" for
+// "12+34+56=?"; else "".
 std::string Swapped(const std::string& question) {
-  std::smatch parts;
-  static const std::regex swappable(R"((\(?)(\d+)([+*])(\d+)(.*))");
-  if (!std::regex_match(question, parts, swappable)) return "";
-  return absl::StrCat(parts[1].str(), parts[4].str(), parts[3].str(), parts[2].str(),
-                      parts[5].str());
+  const size_t first = question.find_first_of("0123456789");
+  const size_t sign = question.find_first_not_of("0123456789", first);
+  const size_t rest = question.find_first_not_of("0123456789", sign + 1);
+  if ((question[sign] != '+' && question[sign] != '*') || rest == sign + 1) return "";
+  return absl::StrCat(question.substr(0, first), question.substr(sign + 1, rest - sign - 1),
+                      question.substr(sign, 1), question.substr(first, sign - first),
+                      question.substr(rest));
 }
 
 class EveryTask : public ::testing::TestWithParam<std::string> {};

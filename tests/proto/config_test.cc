@@ -126,7 +126,14 @@ TEST(Config, BadYaml) {
   EXPECT_THAT(Error("just words"), StartsWith("x.yaml:1: a config is a map of keys"));
   EXPECT_THAT(Error("- 1\n- 2\n"), StartsWith("x.yaml:1: a config is a map of keys"));
   EXPECT_EQ(Error("seed: 1\n---\nseed: 2\n"),
-            "x.yaml:3: a second document begins here; a config is one document");
+            "x.yaml:2: stray text or a second document; a config is one map of keys");
+  EXPECT_THAT(Error("{seed: 1}\nrl: {steps: 3}\n"), StartsWith("x.yaml:2: stray text or a second"));
+  EXPECT_THAT(Error("seed: 1\n---\n"), StartsWith("x.yaml:2: stray text or a second"));
+  // yaml-cpp finds documents without end in these.
+  for (const char* endless : {", x", ",", "? , x\n}", "&a ,"}) {
+    EXPECT_NE(Error(endless), "no error") << endless;
+  }
+  EXPECT_EQ(Error("seed: 1\n...\n# the end\n"), "no error");
   EXPECT_EQ(Error("seed: 1\ndata: {prompts: \"\xff\"}"),
             "x.yaml:2: the line is not valid UTF-8; save the file as UTF-8");
   EXPECT_EQ(Error("? [a]\n: 1\n"), "x.yaml:1: a key must be a plain word");
