@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -12,10 +13,14 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <map>
+#include <sstream>
+#include <system_error>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -55,7 +60,7 @@ std::vector<std::string> Environment(const ChildSpec& spec) {
 // `error_fd`.
 [[noreturn]] void BecomeProgram(char** argv, char** environment, int log_fd, int error_fd,
                                 pid_t parent) {
-  setpgid(0, 0);
+  setsid();
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);  // it died before we asked to be told
   sigset_t none;
@@ -91,6 +96,31 @@ std::string LastLogLines(const std::string& path, int64_t begin) {
     if (lines.size() > 3) lines.erase(lines.begin());
   }
   return absl::StrJoin(lines, " | ");
+}
+
+// Sends SIGKILL to all that run in `session`; false when there was nothing left to kill. Process
+// groups would not do: mpirun gives each rank one of its own.
+bool KillSession(pid_t session) {
+  bool found = false;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    pid_t pid = 0;
+    if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
+    std::ifstream file(entry.path() / "stat");
+    std::string stat;
+    std::getline(file, stat);
+    // "pid (name) state parent group session ...", where the name may contain anything.
+    const size_t name_end = stat.rfind(')');
+    if (name_end == std::string::npos) continue;
+    std::istringstream fields(stat.substr(name_end + 1));
+    char state = 0;
+    pid_t parent = 0, group = 0, its_session = 0;
+    if (!(fields >> state >> parent >> group >> its_session)) continue;
+    if (its_session != session || state == 'Z' || state == 'X') continue;
+    kill(pid, SIGKILL);
+    found = true;
+  }
+  return found;
 }
 
 std::string HowItEnded(int wait_status) {
@@ -162,11 +192,12 @@ void ChildProcess::Signal(int signal) { kill(-pid_, signal); }
 
 ChildEnd ChildProcess::Reap() {
   PONDER_CHECK(!reaped_, name_);
-  // While it isn't reaped its number can't be given to another group.
+  // While it isn't reaped, its number can't be given to another session.
   siginfo_t info;
   while (waitid(P_PID, pid_, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
   }
-  Signal(SIGKILL);
+  // Again as long as there are some: they may have been forking.
+  for (int round = 0; round < 100 && KillSession(pid_); ++round) sched_yield();
   int wait_status = 0;
   rusage usage{};
   while (wait4(pid_, &wait_status, 0, &usage) < 0 && errno == EINTR) {

@@ -55,9 +55,10 @@ class ChildProcess {
   pid_t pid() const { return pid_; }
   // A pidfd: readable once the process has ended.
   int pidfd() const { return pidfd_; }
-  // To the process and all of its process group, which is its own.
+  // To the process and its process group, which is its own.
   void Signal(int signal);
-  // Of a process that has ended: kills what is left of its group, reaps it and says how it ended.
+  // Of a process that has ended: kills what is left of its session, which is its own, reaps it and
+  // says how it ended.
   ChildEnd Reap();
 
  private:

@@ -1,4 +1,4 @@
-#include <cstring>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -65,7 +65,7 @@ TEST(ThreadGroup, NamesTheRankThatHangs) {
       [&](Group& group) {
         ASSERT_EQ(group.Barrier(), absl::OkStatus());
         if (group.rank() == 2) {
-          others_are_done.WaitForNotification();
+          others_are_done.WaitForNotificationWithTimeout(absl::Seconds(30));
           // It comes too late: the group is broken, and it is told why.
           EXPECT_THAT(std::string(group.Barrier().message()), HasSubstr("rank 2 of 4"));
           return;

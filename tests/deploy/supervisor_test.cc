@@ -189,30 +189,69 @@ TEST_F(SupervisorTest, StopsInReverseOrder) {
   EXPECT_EQ(supervisor_->StopAll(), absl::OkStatus());
 }
 
-TEST_F(SupervisorTest, KillsWhatWillNotStopWithItsWholeGroup) {
+// Has it ended? Its entry may stay until init reaps it.
+bool Gone(pid_t pid) {
+  std::ifstream stat(absl::StrCat("/proc/", pid, "/stat"));
+  std::string number, name, state;
+  return !(stat >> number >> name >> state) || state == "Z";
+}
+
+bool GoneBy(pid_t pid, absl::Time deadline) {
+  while (!Gone(pid) && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(5));
+  return Gone(pid);
+}
+
+TEST_F(SupervisorTest, KillsWhatWillNotStopWithAllThatItStarted) {
+  // A grandchild in its own process group (set -m), that ignores SIGTERM as its parent does.
   ChildSpec spec =
-      Script("stubborn", absl::StrCat("trap '' TERM; sleep 1000 & echo $! > ", folder_,
+      Script("stubborn", absl::StrCat("set -m; trap '' TERM; sleep 1000 & echo $! > ", folder_,
                                       "/grandchild; echo x > ", folder_, "/.port; mv ", folder_,
                                       "/.port ", folder_, "/port; wait; sleep 1000"));
+  spec.argv[0] = "bash";
   spec.port_file = folder_ + "/port";
   ASSERT_EQ(supervisor_->Start(spec), absl::OkStatus());
   const pid_t pid = Next(What::kStarted, "stubborn").pid;
   ASSERT_EQ(supervisor_->WaitForPort("stubborn", absl::Now() + kLong).status(), absl::OkStatus());
   const pid_t grandchild = std::stoi(ReadFile(folder_ + "/grandchild").value());
-  EXPECT_TRUE(Exists(grandchild));
+  EXPECT_FALSE(Gone(grandchild));
+  EXPECT_NE(getpgid(grandchild), pid);
   EXPECT_EQ(supervisor_->Stop("stubborn"), absl::OkStatus());
   EXPECT_FALSE(Exists(pid));
   Next(What::kStopped, "stubborn");
-  // The grandchild was killed too; its entry may stay until init reaps it.
-  const absl::Time deadline = absl::Now() + kLong;
-  const auto gone = [grandchild] {
-    std::ifstream stat(absl::StrCat("/proc/", grandchild, "/stat"));
-    std::string pid, name, state;
-    return !(stat >> pid >> name >> state) || state == "Z";
-  };
-  while (!gone() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(5));
-  EXPECT_TRUE(gone());
+  EXPECT_TRUE(GoneBy(grandchild, absl::Now() + kLong));
 }
+
+#ifdef PONDER_MPIRUN
+TEST_F(SupervisorTest, AnMpiJobDiesAsAWhole) {
+  for (const int signal : {SIGTERM, SIGKILL}) {
+    ChildSpec spec = Script("learner", "");
+    const std::string rank =
+        absl::StrCat("echo $$ > ", folder_, "/rank.$OMPI_COMM_WORLD_RANK.new; mv ", folder_,
+                     "/rank.$OMPI_COMM_WORLD_RANK.new ", folder_,
+                     "/rank.$OMPI_COMM_WORLD_RANK; exec sleep 1000");
+    spec.argv = {PONDER_MPIRUN, "--allow-run-as-root", "--oversubscribe", "-n", "2", "sh", "-c",
+                 rank};
+    ASSERT_EQ(supervisor_->Start(spec), absl::OkStatus());
+    const pid_t mpirun = Next(What::kStarted, "learner").pid;
+    std::vector<pid_t> ranks;
+    for (int r = 0; r < 2; ++r) {
+      const std::string file = absl::StrCat(folder_, "/rank.", r);
+      const absl::Time deadline = absl::Now() + kLong;
+      while (!ReadFile(file).ok() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(5));
+      ranks.push_back(std::stoi(ReadFile(file).value()));
+      std::filesystem::remove(file);
+    }
+    if (signal == SIGTERM) {
+      EXPECT_EQ(supervisor_->Stop("learner"), absl::OkStatus());
+      Next(What::kStopped, "learner");
+    } else {
+      ASSERT_EQ(kill(mpirun, SIGKILL), 0);
+      Next(What::kGaveUp, "learner");
+    }
+    for (const pid_t pid : ranks) EXPECT_TRUE(GoneBy(pid, absl::Now() + absl::Seconds(2)));
+  }
+}
+#endif
 
 TEST_F(SupervisorTest, StopEndsABackoff) {
   ChildSpec spec = Script("patient", "exit 1");
@@ -298,13 +337,8 @@ TEST_F(SupervisorTest, NoOrphanSurvives) {
   const absl::Time killed = absl::Now();
   waitpid(parent, nullptr, 0);
   for (const absl::string_view text : absl::StrSplit(*pids, ' ', absl::SkipEmpty())) {
-    const std::string cmdline = absl::StrCat("/proc/", text, "/cmdline");
-    // Empty for a zombie, which init has yet to reap.
-    const auto runs = [&cmdline] { return !ReadFile(cmdline).value_or("").empty(); };
-    while (runs() && absl::Now() < killed + absl::Seconds(2)) {
-      absl::SleepFor(absl::Milliseconds(5));
-    }
-    EXPECT_FALSE(runs()) << "process " << std::string(text) << " survived its supervisor";
+    EXPECT_TRUE(GoneBy(std::stoi(std::string(text)), killed + absl::Seconds(2)))
+        << "process " << std::string(text) << " survived its supervisor";
   }
 }
 
