@@ -1,5 +1,6 @@
 // The kernels for AVX2 and FMA.
 #define PONDER_ISA avx2
+#include "moe/kernels/isa/attention.h"
 #include "moe/kernels/isa/gemm.h"
 #include "moe/kernels/isa/peak.h"
 #include "moe/kernels/isa/rows.h"
@@ -21,6 +22,8 @@ const KernelTable kAvx2Kernels = {
     PONDER_ISA::ExpRow,
     PONDER_ISA::SumOf,
     PONDER_ISA::MaxOf,
+    PONDER_ISA::AttentionTile,
+    PONDER_ISA::AttentionBackwardHead,
     PONDER_ISA::FmaPeak,
 };
 }  // namespace ponder::kernels::isa

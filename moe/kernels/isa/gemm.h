@@ -12,7 +12,11 @@ PONDER_INLINE void PackRows(const float* a, int64_t row_stride, int64_t col_stri
                             int64_t k, float* out) {
   for (int64_t kk = 0; kk < k; ++kk) {
     const float* from = a + kk * col_stride;
-    for (int64_t r = 0; r < rows; ++r) out[r] = from[r * row_stride];
+    if (row_stride == 1) {
+      StoreFirst(out, LoadFirst(from, rows), rows);
+    } else {
+      for (int64_t r = 0; r < rows; ++r) out[r] = from[r * row_stride];
+    }
     out += rows;
   }
 }

@@ -184,14 +184,47 @@ PONDER_INLINE F16 PowerOfTwo(F16 t) {
 
 PONDER_INLINE F16 Zero() { return Set1(0); }
 
-// Lanes 0..15 down one tree: i with i + 8, then + 4, + 2, + 1.
+// Sum and MaxLane go down one tree, whatever the instruction set: lane i with i + 8, then with i +
+// 4, i + 2, i + 1.
+#if defined(__AVX2__)
+PONDER_INLINE float FirstLane(F16 a) {
+#if defined(__AVX512F__)
+  return _mm512_cvtss_f32(a.v);
+#else
+  return _mm256_cvtss_f32(a.lo);
+#endif
+}
+PONDER_INLINE __m256 LowHalf(F16 a) {
+#if defined(__AVX512F__)
+  return _mm512_castps512_ps256(a.v);
+#else
+  return a.lo;
+#endif
+}
+PONDER_INLINE __m256 HighHalf(F16 a) {
+#if defined(__AVX512F__)
+  return _mm512_extractf32x8_ps(a.v, 1);
+#else
+  return a.hi;
+#endif
+}
 PONDER_INLINE float Sum(F16 a) {
-  float x[kLanes];
-  Store(x, a);
-  for (int half = 8; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) x[i] += x[i + half];
-  }
-  return x[0];
+  const __m256 eight = _mm256_add_ps(LowHalf(a), HighHalf(a));
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+PONDER_INLINE float MaxLane(F16 a) {
+  const __m256 eight = _mm256_max_ps(LowHalf(a), HighHalf(a));
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+#else
+PONDER_INLINE float FirstLane(F16 a) { return a.v[0][0]; }
+PONDER_INLINE float Sum(F16 a) {
+  const Float4 four = (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]);
+  return (four[0] + four[2]) + (four[1] + four[3]);
 }
 PONDER_INLINE float MaxLane(F16 a) {
   float x[kLanes];
@@ -201,6 +234,7 @@ PONDER_INLINE float MaxLane(F16 a) {
   }
   return x[0];
 }
+#endif
 
 // e^x to about two units in the last place; 0 below -87.33 (no denormals), infinity above 88.37;
 // NaN stays. Cody and Waite's reduction by ln 2 in two parts, then the polynomial of Cephes' expf.

@@ -35,6 +35,47 @@ struct SoftmaxSums {
   float weighted;
 };
 
+// Queries [queries, head_dim] that share a list of pages and a key-value head; lengths[i] >= 1 keys
+// each.
+struct AttentionTileArgs {
+  int64_t queries;
+  int64_t head_dim;
+  float scale;
+  const float* q;
+  const int64_t* lengths;
+  const float* const* pages;
+  int64_t page_offset;  // of the head's keys in each page
+  float* out;           // [queries, head_dim]
+  float* scores;        // scratch [queries, kPanel]
+  float* max;           // [queries]: of the scaled scores
+  float* sum;           // [queries]: of exp(score - max)
+};
+
+// One sequence and one key-value head; pointers at the sequence's first row and the first of the
+// `group` query heads.
+struct AttentionBackwardArgs {
+  int64_t length;
+  int64_t group;
+  int64_t head_dim;
+  float scale;
+  const float* q;
+  const float* k;
+  const float* v;
+  int64_t q_stride;
+  int64_t kv_stride;
+  const float* out;
+  const float* dout;
+  int64_t out_stride;
+  const float* lse;
+  int64_t lse_stride;
+  float* dq;
+  float* dk;
+  float* dv;
+  int64_t dq_stride;
+  int64_t dkv_stride;
+  float* scratch;  // [2 * kPanel * (kPanel + head_dim) + length * group]
+};
+
 struct KernelTable {
   const char* name;
   void (*gemm_tile)(const GemmTileArgs& args);
@@ -60,6 +101,8 @@ struct KernelTable {
   float (*sum)(const float* x, int64_t n);
   // The greatest element; -infinity when n = 0.
   float (*max)(const float* x, int64_t n);
+  void (*attention_tile)(const AttentionTileArgs& args);
+  void (*attention_backward_head)(const AttentionBackwardArgs& args);
 
   // Chains of multiply-adds in registers; returns how many floating-point operations. For
   // benchmarks.
