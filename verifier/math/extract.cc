@@ -1,18 +1,26 @@
 #include "verifier/math/extract.h"
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/strip.h"
+#include "verifier/math/parser.h"
+#include "verifier/math/prose.h"
 
-namespace ponder::verifier {
+namespace ponder::verifier::math {
 namespace {
 
-constexpr absl::string_view kOpenThought = "<think>";
-constexpr absl::string_view kCloseThought = "</think>";
+constexpr size_t npos = absl::string_view::npos;
+constexpr size_t kMaxBoxes = 64;         // different ones
+constexpr size_t kMaxWholeBytes = 4096;  // of a text that may be an answer as a whole
+constexpr size_t kMaxSentenceBytes = 4096;
 
-// The content of the group that opens at text[open] == '{', or npos as its size if it is never
-// closed.
+// The position of the brace that closes text[open] == '{', or npos.
 size_t MatchBrace(absl::string_view text, size_t open) {
   int depth = 0;
   for (size_t i = open; i < text.size(); ++i) {
@@ -24,18 +32,19 @@ size_t MatchBrace(absl::string_view text, size_t open) {
       return i;
     }
   }
-  return absl::string_view::npos;
+  return npos;
 }
 
-// The last \boxed{...} or \fbox{...}. A box inside another one is part of it.
-Extraction LastBox(absl::string_view text) {
+// Every \boxed{...} and \fbox{...}, each different content once. A box inside another one is part
+// of it.
+Extraction Boxes(absl::string_view text) {
   Extraction found;
+  absl::flat_hash_set<absl::string_view> seen;
   size_t at = 0;
   while (at < text.size()) {
     const size_t backslash = text.find('\\', at);
-    if (backslash == absl::string_view::npos) break;
-    size_t open = backslash + 1;
-    at = open;
+    if (backslash == npos) break;
+    size_t open = at = backslash + 1;
     if (absl::StartsWith(text.substr(open), "boxed")) {
       open += 5;
     } else if (absl::StartsWith(text.substr(open), "fbox")) {
@@ -46,81 +55,173 @@ Extraction LastBox(absl::string_view text) {
     while (open < text.size() && text[open] == ' ') ++open;
     if (open == text.size() || text[open] != '{') continue;
     const size_t close = MatchBrace(text, open);
-    if (close == absl::string_view::npos) return {AnswerSource::kUnclosedBox, {}};
-    found = {AnswerSource::kBoxed,
-             absl::StripAsciiWhitespace(text.substr(open + 1, close - open - 1))};
+    if (close == npos) return {AnswerSource::kUnclosedBox, {}, ""};
     at = close + 1;
+    found.source = AnswerSource::kBoxed;
+    const absl::string_view content =
+        absl::StripAsciiWhitespace(text.substr(open + 1, close - open - 1));
+    if (content.empty() || !seen.insert(content).second || seen.size() > kMaxBoxes) continue;
+    found.answers.emplace_back(content);
   }
   return found;
 }
 
 absl::string_view FirstLine(absl::string_view text) {
+  text = absl::StripAsciiWhitespace(text);
   return absl::StripAsciiWhitespace(text.substr(0, text.find('\n')));
 }
 
-absl::string_view LastLine(absl::string_view text) {
-  text = absl::StripTrailingAsciiWhitespace(text);
-  const size_t newline = text.rfind('\n');
-  return absl::StripAsciiWhitespace(newline == absl::string_view::npos ? text
-                                                                       : text.substr(newline + 1));
-}
+// After "answer", in any case.
+constexpr absl::string_view kVerbs[] = {
+    "is", "are", "was", "will be", "would be", "should be", "must be", "equals", ":", "：", "="};
+// In other languages.
+constexpr absl::string_view kAnnouncements[] = {
+    "答案是",     "答案为",     "答案：",      "答案:",     "答えは",       "réponse est",
+    "réponse :",  "réponse:",   "Antwort ist", "Antwort:",  "respuesta es", "respuesta:",
+    "risposta è", "risposta:",  "resposta é",  "resposta:", "ответ:",       "Ответ:",
+    "ответ —",    "الإجابة هي", "답은"};
 
-// If `text` starts with "answer is", "answer:" or the like, what follows on that line.
-absl::string_view AfterAnswerWord(absl::string_view text) {
-  text = absl::StripLeadingAsciiWhitespace(text.substr(6));
-  if (absl::StartsWithIgnoreCase(text, "is")) {
-    text.remove_prefix(2);
-  } else if (!absl::StartsWith(text, ":")) {
-    return {};
-  }
-  if (absl::StartsWith(text, ":")) text.remove_prefix(1);
-  return FirstLine(absl::StripLeadingAsciiWhitespace(text));
-}
-
-// What follows the last 'answer is', 'answer:' or, at the start of a line, 'A:', up to the end of
-// its line.
-absl::string_view AfterPhrase(absl::string_view text) {
-  for (size_t at = text.size(); at-- > 0;) {
-    if (absl::ascii_tolower(text[at]) != 'a') continue;
-    const absl::string_view rest = text.substr(at);
-    absl::string_view found;
-    if (absl::StartsWith(rest, "A:") && (at == 0 || text[at - 1] == '\n')) {
-      found = FirstLine(rest.substr(2));
-    } else if (absl::StartsWithIgnoreCase(rest, "answer")) {
-      found = AfterAnswerWord(rest);
+// If `text` starts with a phrase that announces an answer, leaves what follows.
+bool EatAnnouncement(absl::string_view* text) {
+  absl::string_view rest = *text;
+  bool announced = false;
+  if (absl::StartsWithIgnoreCase(rest, "answer")) {
+    rest = absl::StripLeadingAsciiWhitespace(rest.substr(6));
+    absl::ConsumePrefix(&rest, "**");
+    for (const absl::string_view verb : kVerbs) {
+      if (!absl::StartsWithIgnoreCase(rest, verb)) continue;
+      const absl::string_view after = rest.substr(verb.size());
+      if (absl::ascii_isalpha(verb[0]) && !after.empty() && absl::ascii_isalpha(after[0])) continue;
+      rest = after;
+      announced = true;
+      break;
     }
-    if (!found.empty()) return found;
+  } else {
+    for (const absl::string_view phrase : kAnnouncements) {
+      announced = announced || absl::ConsumePrefix(&rest, phrase);
+    }
+  }
+  if (!announced) return false;
+  rest = absl::StripLeadingAsciiWhitespace(rest);
+  absl::ConsumePrefix(&rest, ":");
+  absl::ConsumePrefix(&rest, "**");
+  *text = rest;
+  return true;
+}
+
+// What follows the last announcement, or, at the start of a line, 'A:'.
+absl::string_view AfterAnnouncement(absl::string_view text) {
+  static const std::array<bool, 256> starts = [] {
+    std::array<bool, 256> made{};
+    made['a'] = made['A'] = true;
+    for (const absl::string_view phrase : kAnnouncements)
+      made[static_cast<unsigned char>(phrase[0])] = true;
+    return made;
+  }();
+  for (size_t at = text.size(); at-- > 0;) {
+    if (!starts[static_cast<unsigned char>(text[at])]) continue;
+    absl::string_view rest = text.substr(at);
+    if (absl::StartsWith(rest, "A:") && (at == 0 || text[at - 1] == '\n')) return rest.substr(2);
+    if (EatAnnouncement(&rest) && !absl::StripAsciiWhitespace(rest).empty()) return rest;
   }
   return {};
 }
 
-// The last line, or what it says after its last '='.
-absl::string_view LastLineValue(absl::string_view text) {
-  const absl::string_view line = LastLine(text);
-  const size_t equals = line.rfind('=');
-  return equals == absl::string_view::npos ? line
-                                           : absl::StripAsciiWhitespace(line.substr(equals + 1));
+// The answer in an announcement's line: all of it, or the last mathematics of its first sentence.
+Extraction InAnnouncement(absl::string_view tail) {
+  const absl::string_view line = FirstLine(tail);
+  Extraction found;
+  found.source = AnswerSource::kPhrase;
+  found.sentence = std::string(FirstSentence(line).substr(0, kMaxSentenceBytes));
+  absl::string_view bare = absl::StripAsciiWhitespace(found.sentence);
+  while (absl::ConsumeSuffix(&bare, "!") || absl::ConsumeSuffix(&bare, ".")) {
+  }
+  Arena arena;
+  if (!IsProse(bare) && ParseMath(bare, &arena).tree != nullptr) {
+    found.answers.emplace_back(bare);
+    return found;
+  }
+  // A display that goes on over several lines.
+  const absl::string_view all = absl::StripAsciiWhitespace(tail);
+  if (all.size() <= kMaxWholeBytes && all.size() > line.size() && !IsProse(all) &&
+      ParseMath(all, &arena).tree != nullptr) {
+    found.answers.emplace_back(all);
+    return found;
+  }
+  // "is 5, because ...": what comes first; "is that there are 5": what comes last.
+  std::string mathematics = LeadingMathematics(bare);
+  if (mathematics.empty()) mathematics = LastMathematics(bare);
+  found.answers.push_back(mathematics.empty() ? std::string(bare) : std::move(mathematics));
+  return found;
+}
+
+Extraction InLastLine(absl::string_view text) {
+  Extraction found;
+  absl::string_view line;
+  // A line of nothing but delimiters closes a display: what it displays is before.
+  do {
+    text = absl::StripAsciiWhitespace(text);
+    const size_t newline = text.rfind('\n');
+    line = newline == npos ? text : text.substr(newline + 1);
+    text = newline == npos ? absl::string_view() : text.substr(0, newline);
+  } while (!text.empty() && line.find_first_not_of("$\\[]() ") == npos);
+  if (line.size() > kMaxSentenceBytes) line.remove_prefix(line.size() - kMaxSentenceBytes);
+  const absl::string_view last_line = line;
+  while (!line.empty()) {
+    const absl::string_view sentence = EatLastSentence(&line);
+    std::string mathematics = LastMathematics(sentence);
+    if (mathematics.empty()) continue;
+    found.source = AnswerSource::kLastLine;
+    found.answers.push_back(std::move(mathematics));
+    found.sentence = std::string(sentence);
+    return found;
+  }
+  if (!last_line.empty()) {
+    found.source = AnswerSource::kLastLine;
+    found.answers.emplace_back(last_line);
+    found.sentence = std::string(last_line);
+  }
+  return found;
 }
 
 }  // namespace
 
-Extraction ExtractAnswer(absl::string_view response) {
-  absl::string_view text = response;
-  const size_t close = text.rfind(kCloseThought);
-  if (close != absl::string_view::npos) text.remove_prefix(close + kCloseThought.size());
-  if (absl::StrContains(text, kOpenThought)) return {AnswerSource::kUnclosedThought, {}};
-
-  const Extraction box = LastBox(text);
-  if (box.source != AnswerSource::kNone) return box;
-  const size_t hashes = text.rfind("####");
-  if (hashes != absl::string_view::npos) {
-    return {AnswerSource::kHashes, FirstLine(text.substr(hashes + 4))};
+bool AfterThought(absl::string_view response, absl::string_view* text) {
+  *text = response;
+  for (const absl::string_view end : {"</think>", "###Response", "### Response"}) {
+    const size_t at = text->rfind(end);
+    if (at != npos) text->remove_prefix(at + end.size());
   }
-  const absl::string_view phrase = AfterPhrase(text);
-  if (!phrase.empty()) return {AnswerSource::kPhrase, phrase};
-  const absl::string_view last = LastLineValue(text);
-  if (!last.empty()) return {AnswerSource::kLastLine, last};
-  return {};
+  return !absl::StrContains(*text, "<think>");
 }
 
-}  // namespace ponder::verifier
+Extraction ExtractAnswer(absl::string_view response) {
+  absl::string_view text;
+  if (!AfterThought(response, &text)) return {AnswerSource::kUnclosedThought, {}, ""};
+  // Control tokens, and a turn of somebody else, are no part of the answer.
+  for (const absl::string_view end : {"<|", "</s>"}) text = text.substr(0, text.find(end));
+
+  Extraction boxes = Boxes(text);
+  if (boxes.source != AnswerSource::kNone) return boxes;
+  const size_t hashes = text.rfind("####");
+  if (hashes != npos)
+    return {AnswerSource::kHashes, {std::string(FirstLine(text.substr(hashes + 4)))}, ""};
+  const size_t open = text.rfind("<answer>");
+  if (open != npos) {
+    absl::string_view inside = text.substr(open + 8);
+    inside = absl::StripAsciiWhitespace(inside.substr(0, inside.find("</answer>")));
+    return {AnswerSource::kTagged, {std::string(inside)}, ""};
+  }
+  const absl::string_view whole = absl::StripAsciiWhitespace(text);
+  if (whole.empty()) return {};
+  Arena arena;
+  if (whole.size() <= kMaxWholeBytes && !IsProse(whole) &&
+      ParseMath(whole, &arena).tree != nullptr) {
+    return {AnswerSource::kWhole, {std::string(whole)}, ""};
+  }
+  const absl::string_view announced = AfterAnnouncement(text);
+  if (!announced.empty()) return InAnnouncement(announced);
+  return InLastLine(text);
+}
+
+}  // namespace ponder::verifier::math

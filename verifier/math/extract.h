@@ -1,30 +1,40 @@
 // Where in a response the final answer is.
 //
-// Only what follows the last </think> counts. In order of trust: the last \boxed{} (or \fbox{}),
-// '#### answer', a phrase such as 'the answer is', the last line that isn't empty. Linear in the
-// length of the response.
+// Only what follows the last </think> counts. In order of trust: boxes; '#### answer';
+// <answer>...</answer>; the whole text, if it is mathematics and nothing else; what follows 'the
+// answer is'; the last mathematics of the last line. Linear in the length of the response.
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 
-namespace ponder::verifier {
+namespace ponder::verifier::math {
 
 enum class AnswerSource {
-  kNone = 0,             // nothing but white space
+  kNone = 0,             // nothing that could be an answer
   kUnclosedThought = 1,  // a <think> without its </think>: cut off, there is no answer
   kUnclosedBox = 2,      // a \boxed{ without its brace: cut off
   kBoxed = 3,
   kHashes = 4,  // ####
-  kPhrase = 5,  // the answer is
-  kLastLine = 6,
+  kTagged = 5,  // <answer>
+  kWhole = 6,   // the text is the answer
+  kPhrase = 7,  // the answer is
+  kLastLine = 8,
 };
 
-// A view into the response. `answer` is empty for the first three sources.
+// A value. `answers` is empty for the first three sources, has one element for most, and one for
+// each different box, in order.
 struct Extraction {
   AnswerSource source = AnswerSource::kNone;
-  absl::string_view answer;
+  std::vector<std::string> answers;
+  std::string sentence;  // for kPhrase and kLastLine: where it was found
 };
 
 Extraction ExtractAnswer(absl::string_view response);
 
-}  // namespace ponder::verifier
+// What follows the last thought. False: it is never closed.
+bool AfterThought(absl::string_view response, absl::string_view* text);
+
+}  // namespace ponder::verifier::math

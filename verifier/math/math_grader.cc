@@ -1,64 +1,96 @@
 #include "verifier/math/math_grader.h"
 
-#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "verifier/math/extract.h"
-#include "verifier/math/number.h"
+#include "verifier/math/judge.h"
+#include "verifier/math/text_answer.h"
 
 namespace ponder::verifier {
 namespace {
 
-constexpr size_t kMaxQuoted = 256;  // bytes of an answer that a verdict repeats
+using Outcome = Verdict::Outcome;
 
-Verdict Make(Verdict::Outcome outcome, absl::string_view detail, absl::string_view extracted,
-             std::string reason) {
+constexpr size_t kMaxAlternatives = 16;
+
+// ['a\n', 'b']: several golds, any of which is right, as Python prints a list.
+std::vector<std::string> Alternatives(absl::string_view gold) {
+  const absl::string_view text = absl::StripAsciiWhitespace(gold);
+  if (!(absl::StartsWith(text, "['") || absl::StartsWith(text, "[\"")) ||
+      !absl::EndsWith(text, "]"))
+    return {};
+  std::vector<std::string> found;
+  size_t i = 1;
+  while (i < text.size() && (text[i] == '\'' || text[i] == '"') &&
+         found.size() < kMaxAlternatives) {
+    const char quote = text[i++];
+    std::string one;
+    for (; i < text.size() && text[i] != quote; ++i) {
+      if (text[i] == '\\' && i + 1 < text.size()) {
+        ++i;
+        one.push_back(text[i] == 'n' ? '\n' : text[i]);
+      } else {
+        one.push_back(text[i]);
+      }
+    }
+    found.emplace_back(absl::StripAsciiWhitespace(one));
+    ++i;
+    while (i < text.size() && (text[i] == ',' || text[i] == ' ')) ++i;
+  }
+  return i < text.size() && text[i] == ']' ? found : std::vector<std::string>();
+}
+
+Verdict Make(Outcome outcome, absl::string_view detail, absl::string_view extracted,
+             absl::string_view reason) {
   Verdict verdict;
   verdict.outcome = outcome;
   verdict.detail = std::string(detail);
-  verdict.extracted = std::string(extracted.substr(0, kMaxQuoted));
-  verdict.reason = std::move(reason);
+  verdict.extracted = std::string(extracted.substr(0, math::kMaxQuoted));
+  verdict.reason = std::string(reason);
   return verdict;
 }
 
 }  // namespace
 
 Verdict MathGrader::Grade(const Question& question, absl::Time deadline) const {
-  using Outcome = Verdict::Outcome;
-  const Extraction gold_text = ExtractAnswer(question.gold);
-  const std::optional<mpq_class> gold = ParseNumber(gold_text.answer);
-  if (!gold) {
-    return Make(Outcome::kError, "unparsable_gold", "",
-                absl::StrCat("the gold is not a number: ", question.gold.substr(0, kMaxQuoted)));
+  const math::Extraction extraction = math::ExtractAnswer(question.response);
+  std::vector<std::string> golds = Alternatives(question.gold);
+  if (golds.empty()) golds.emplace_back(question.gold);
+  if (extraction.source == math::AnswerSource::kUnclosedThought) {
+    return Make(Outcome::kUnparsable, "unclosed_thought", "", "the thought is never closed");
   }
-  const Extraction answer = ExtractAnswer(question.response);
-  switch (answer.source) {
-    case AnswerSource::kNone:
-      return Make(Outcome::kUnparsable, "no_answer", "", "the response is empty after the thought");
-    case AnswerSource::kUnclosedThought:
-      return Make(Outcome::kUnparsable, "unclosed_thought", "", "the thought is never closed");
-    case AnswerSource::kUnclosedBox:
-      return Make(Outcome::kUnparsable, "unclosed_box", "", "a \\boxed{ is never closed");
-    default:
-      break;
+  if (extraction.source == math::AnswerSource::kUnclosedBox) {
+    return Make(Outcome::kUnparsable, "unclosed_box", "", "a \\boxed{ is never closed");
   }
-  const std::optional<mpq_class> value = ParseNumber(answer.answer);
-  if (!value) {
-    return Make(Outcome::kUnparsable, "unparsable_answer", answer.answer,
-                "the answer is not a number");
+  math::Finding best;
+  std::string text;
+  for (size_t i = 0; i < golds.size(); ++i) {
+    math::Judge judge(extraction);
+    math::Finding finding = judge.Against(golds[i]);
+    text = judge.answer_text();
+    const bool correct = finding.outcome == Outcome::kCorrect;
+    // Wrong against one and not judged against another is not judged.
+    if (i == 0 || correct || best.outcome == Outcome::kWrong) best = std::move(finding);
+    if (correct) break;
   }
-  if (*value == *gold) return Make(Outcome::kCorrect, "", answer.answer, "equal rationals");
-  return Make(Outcome::kWrong, "", answer.answer, "different rationals");
+  if (best.outcome != Outcome::kCorrect && golds[0] != question.gold &&
+      math::SameSpelling(question.gold, text)) {
+    best = {Outcome::kCorrect, "", "spelled the same"};
+  }
+  return Make(best.outcome, best.detail, text, best.reason);
 }
 
 absl::Status MathGrader::CheckGold(absl::string_view gold) const {
   const Verdict verdict =
       Grade({gold, absl::StrCat("\\boxed{", gold, "}")}, absl::InfiniteFuture());
-  if (verdict.outcome == Verdict::Outcome::kCorrect) return absl::OkStatus();
+  if (verdict.outcome == Outcome::kCorrect) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("a response that gives this gold would be judged ",
                                                  OutcomeName(verdict.outcome), " (", verdict.reason,
-                                                 "): ", gold.substr(0, kMaxQuoted)));
+                                                 "): ", gold.substr(0, math::kMaxQuoted)));
 }
 
 }  // namespace ponder::verifier
