@@ -7,7 +7,7 @@
 
 add_library(ponder_flags INTERFACE)
 target_compile_features(ponder_flags INTERFACE cxx_std_17)
-target_compile_options(ponder_flags INTERFACE -Wall -Wextra -Wno-unused-parameter)
+target_compile_options(ponder_flags INTERFACE -pthread -Wall -Wextra -Wno-unused-parameter)
 if(PONDER_WERROR)
   target_compile_options(ponder_flags INTERFACE -Werror)
 endif()

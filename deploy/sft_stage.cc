@@ -6,7 +6,7 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "data/chat_format.h"
-#include "data/tasks.h"
+#include "data/trace_file.h"
 #include "deploy/learner_rank.h"
 #include "deploy/learner_stages.h"
 #include "deploy/run_folder.h"
