@@ -66,6 +66,7 @@ absl::StatusOr<RunSummary> Summarize(const RunFolder& run) {
     }
     if (event == "eval") {
       const std::string name = Text(record, "name");
+      summary.evaluated.insert(name);
       const double accuracy = Number(record, "accuracy"), greedy = Number(record, "greedy");
       if (name == "before_sft") summary.accuracy_before = accuracy, summary.greedy_before = greedy;
       if (name == "after_sft") summary.accuracy_sft = accuracy, summary.greedy_sft = greedy;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
@@ -21,6 +22,7 @@ struct RunSummary {
   int64_t steps = 0;    // RL steps that stand (a resume rolls back what came after its checkpoint)
   int64_t samples = 0;  // generated for those steps
   std::optional<double> logprob_gap_max;  // over those steps
+  std::set<std::string> evaluated;        // names of the evaluations made
 };
 
 // From metrics.jsonl. A line that is no JSON object is DataLoss with its number.
