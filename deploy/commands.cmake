@@ -12,6 +12,11 @@ ponder_binary(NAME ponder
     model_folder.cc
     model_shape.cc
     own_verifier.cc
+    run.cc
+    run_command.cc
+    run_data.cc
+    run_folder.cc
+    run_summary.cc
     stop_signal.cc
   DEPS
     ponder::actor
@@ -19,6 +24,7 @@ ponder_binary(NAME ponder
     ponder::data
     ponder::engine
     ponder::proto
+    ponder::run_view
     ponder::supervisor
     CLI11::CLI11)
 target_compile_definitions(ponder PRIVATE PONDER_VERSION="${PROJECT_VERSION}")
