@@ -33,7 +33,8 @@ absl::StatusOr<actor::LearnerLink::SubmitCounts> LocalLearnerLink::Submit(std::v
 
 absl::StatusOr<moe::Model> LocalLearnerLink::FetchWeights(int64_t least_version, absl::Duration wait) {
   PONDER_ASSIGN_OR_RETURN(auto weights, weights_.Latest(least_version, absl::Now() + wait));
-  return moe::Model{weights_.config(), std::move(weights)};
+  PONDER_ASSIGN_OR_RETURN(moe::ModelConfig config, moe::ModelConfig::FromJson(weights_.config_json(), "config.json"));
+  return moe::Model{std::move(config), std::move(weights)};
 }
 
 std::vector<Verdict> LocalVerifierLink::Grade(const std::vector<Question>& questions) {

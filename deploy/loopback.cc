@@ -58,7 +58,7 @@ absl::Status Loopback(const std::string& folder, int64_t steps) {
   pool_options.dynamic_sampling = false;  // a random model answers nothing right: every group would be dropped
   PONDER_ASSIGN_OR_RETURN(auto ledger, learner::Ledger::Open(folder + "/pool.db"));
   PONDER_ASSIGN_OR_RETURN(const auto pool, learner::SamplePool::Make(pool_options, prompts, std::move(ledger), {}));
-  learner::WeightStore weights(config);
+  learner::WeightStore weights(config.ToJson());
   PONDER_ASSIGN_OR_RETURN(const auto metrics, MetricsLog::Open(folder + "/metrics.jsonl"));
   learner::TrainLoop::Options train_options;
   train_options.steps = steps;

@@ -77,7 +77,7 @@ absl::Status RunRl(const StageArguments& arguments) {
   if (rank->leads()) {
     PONDER_ASSIGN_OR_RETURN(metrics, MetricsLog::Open(run.metrics()));
     PONDER_ASSIGN_OR_RETURN(pool, OpenPool(config, run, rank->start));
-    weights = std::make_unique<learner::WeightStore>(rank->decoder->config());
+    weights = std::make_unique<learner::WeightStore>(rank->decoder->config().ToJson());
     learner::LearnerService::Options options;
     options.listen = config.learner().listen();
     PONDER_ASSIGN_OR_RETURN(service, learner::LearnerService::Start(options, *pool, *weights));
@@ -99,7 +99,7 @@ absl::Status RunRl(const StageArguments& arguments) {
   PONDER_RETURN_IF_ERROR(
       moe::SaveModel(arguments.out, {rank->decoder->config(), std::move(trained)}));
   // Actors hear that the run is finished before the service goes away.
-  service->Stop(absl::Seconds(5));
+  service->Shutdown(absl::Seconds(5));
   return absl::OkStatus();
 }
 
