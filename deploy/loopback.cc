@@ -80,9 +80,9 @@ absl::Status Loopback(const std::string& folder, int64_t steps) {
   std::thread actor([&] { acted = rollouts.Run(); });
   absl::Status trained = train.Run();
   if (trained.ok()) trained = pool->Finish();
+  rollouts.Stop();
   pool->Close();
   weights.Close();
-  rollouts.Stop();
   actor.join();
   PONDER_RETURN_IF_ERROR(trained);
   return acted;
