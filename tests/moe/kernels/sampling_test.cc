@@ -74,13 +74,15 @@ TEST(SampleToken, RecordsTheLogProbThatTheLearnerRecomputes) {
   for (const int64_t vocab : {7, 100, 5000}) {
     for (const SamplingOptions options :
          {SamplingOptions{1, 1}, SamplingOptions{0.7f, 0.9f}, SamplingOptions{0, 1}}) {
-      const std::vector<float> logits = Logits(vocab, 3, 8);
-      const SampledToken sampled = Sample(logits, options, 0.4f);
-      float logprob = 0;
-      LogSoftmaxStats(pool, logits.data(), 1, vocab,
-                      options.temperature == 0 ? 1 : options.temperature, &sampled.token, nullptr,
-                      nullptr, &logprob);
-      EXPECT_EQ(sampled.logprob, logprob);
+      for (uint32_t seed = 0; seed < 50; ++seed) {
+        const std::vector<float> logits = Logits(vocab, seed, 8);
+        const SampledToken sampled = Sample(logits, options, 0.02f * static_cast<float>(seed));
+        float logprob = 0;
+        LogSoftmaxStats(pool, logits.data(), 1, vocab,
+                        options.temperature == 0 ? 1 : options.temperature, &sampled.token, nullptr,
+                        nullptr, &logprob);
+        EXPECT_EQ(sampled.logprob, logprob);
+      }
     }
   }
 }
