@@ -15,7 +15,9 @@
 #include "data/chat_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/convert.h"
 #include "tests/actor/actor_fixture.h"
+#include "tests/actor/local_links.h"
 
 namespace ponder::actor {
 namespace {
@@ -34,7 +36,9 @@ v1::Verdict ByHash(const v1::GradeRequest& request) {
                                                         : v1::Verdict::WRONG);
 }
 
-class RolloutLoopTest : public ActorFixture {
+enum class Links { kGrpc, kLocal };
+
+class RolloutLoopTest : public ActorFixture, public ::testing::WithParamInterface<Links> {
  protected:
   static learner::SamplePool::Options PoolOptions(int64_t max_staleness = 0) {
     learner::SamplePool::Options options;
@@ -65,15 +69,25 @@ class RolloutLoopTest : public ActorFixture {
   std::unique_ptr<Actor> StartActor(int64_t incarnation, absl::Duration patience = kPatience,
                                     const RolloutLoop::Options& options = LoopOptions()) {
     auto actor = std::make_unique<Actor>();
-    GrpcLearnerOptions learner;
-    learner.address = service_->address();
-    learner.actor = "actor.0";
-    learner.incarnation = incarnation;
-    learner.patience = patience;
-    GrpcVerifierOptions verifier;
-    verifier.address = verifier_server_.address();
-    actor->learner = MakeGrpcLearnerLink(learner);
-    actor->verifier = MakeGrpcVerifierLink(verifier);
+    if (GetParam() == Links::kLocal) {
+      actor->learner =
+          std::make_unique<LocalLearnerLink>(*pool_, *weights_, "actor.0", incarnation);
+      actor->verifier = std::make_unique<LocalVerifierLink>([this](const auto& question) {
+        v1::GradeRequest request;
+        request.set_response(question.response);
+        return *proto::FromWire(judge_(request));
+      });
+    } else {
+      GrpcLearnerOptions learner;
+      learner.address = service_->address();
+      learner.actor = "actor.0";
+      learner.incarnation = incarnation;
+      learner.patience = patience;
+      GrpcVerifierOptions verifier;
+      verifier.address = verifier_server_.address();
+      actor->learner = MakeGrpcLearnerLink(learner);
+      actor->verifier = MakeGrpcVerifierLink(verifier);
+    }
     actor->loop = std::make_unique<RolloutLoop>(options, *actor->learner, *actor->verifier);
     actor->thread = std::thread([a = actor.get()] { a->status = a->loop->Run(); });
     return actor;
@@ -127,7 +141,10 @@ class RolloutLoopTest : public ActorFixture {
   int64_t checked_ = 0;
 };
 
-TEST_F(RolloutLoopTest, RunsUntilTheRunIsFinished) {
+// What only a network can do.
+class GrpcRolloutLoopTest : public RolloutLoopTest {};
+
+TEST_P(RolloutLoopTest, RunsUntilTheRunIsFinished) {
   StartLearner(PoolOptions(), 50);
   ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
   auto actor = StartActor(1);
@@ -146,7 +163,7 @@ TEST_F(RolloutLoopTest, RunsUntilTheRunIsFinished) {
   EXPECT_EQ(checked_, 60);
 }
 
-TEST_F(RolloutLoopTest, ManySamplesInFlightStayWithinTheirStaleness) {
+TEST_P(RolloutLoopTest, ManySamplesInFlightStayWithinTheirStaleness) {
   StartLearner(PoolOptions(/*max_staleness=*/2), 50);
   ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
   auto actor = StartActor(1);
@@ -160,7 +177,7 @@ TEST_F(RolloutLoopTest, ManySamplesInFlightStayWithinTheirStaleness) {
               IsEmpty());
 }
 
-TEST_F(RolloutLoopTest, KilledMidwayAndStartedAgainLosesAndDoublesNothing) {
+TEST_P(RolloutLoopTest, KilledMidwayAndStartedAgainLosesAndDoublesNothing) {
   StartLearner(PoolOptions(), 50);
   ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
   std::atomic<int> judged{0};
@@ -192,7 +209,7 @@ TEST_F(RolloutLoopTest, KilledMidwayAndStartedAgainLosesAndDoublesNothing) {
 }
 
 // The learner dies and resumes from a checkpoint; its weights then differ, under the same numbers.
-TEST_F(RolloutLoopTest, AResumedLearnerVoidsTheWeightsOfItsEarlierLife) {
+TEST_P(GrpcRolloutLoopTest, AResumedLearnerVoidsTheWeightsOfItsEarlierLife) {
   StartLearner(PoolOptions(), 50);
   ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
   auto actor = StartActor(1);
@@ -222,7 +239,7 @@ TEST_F(RolloutLoopTest, AResumedLearnerVoidsTheWeightsOfItsEarlierLife) {
   EXPECT_EQ(checked_, 60);
 }
 
-TEST_F(RolloutLoopTest, WhatAVerifierCannotJudgeIsGeneratedAgain) {
+TEST_P(RolloutLoopTest, WhatAVerifierCannotJudgeIsGeneratedAgain) {
   StartLearner(PoolOptions(), 50);
   ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
   std::atomic<int> judged{0};
@@ -240,7 +257,7 @@ TEST_F(RolloutLoopTest, WhatAVerifierCannotJudgeIsGeneratedAgain) {
               ElementsAre("1"));
 }
 
-TEST_F(RolloutLoopTest, ALearnerThatStaysAwayEndsTheLoop) {
+TEST_P(GrpcRolloutLoopTest, ALearnerThatStaysAwayEndsTheLoop) {
   StartLearner(PoolOptions(), 50);
   ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
   const std::string address = service_->address();
@@ -252,8 +269,9 @@ TEST_F(RolloutLoopTest, ALearnerThatStaysAwayEndsTheLoop) {
   EXPECT_THAT(std::string(actor->status.message()), HasSubstr(address));
 }
 
-TEST_F(RolloutLoopTest, ANewerProcessOfTheSameNameEndsTheLoop) {
+TEST_P(RolloutLoopTest, ANewerProcessOfTheSameNameEndsTheLoop) {
   StartLearner(PoolOptions(), 50);
+  ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
   auto first = StartActor(1);
   auto second = StartActor(2);
   // Whichever comes first to the pool, the older one must stop.
@@ -264,7 +282,7 @@ TEST_F(RolloutLoopTest, ANewerProcessOfTheSameNameEndsTheLoop) {
   EXPECT_TRUE(second->status.ok()) << second->status;
 }
 
-TEST_F(RolloutLoopTest, APromptThatDoesNotFitIsNamed) {
+TEST_P(RolloutLoopTest, APromptThatDoesNotFitIsNamed) {
   StartLearner(PoolOptions(), 50);
   ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
   RolloutLoop::Options options = LoopOptions();
@@ -275,7 +293,7 @@ TEST_F(RolloutLoopTest, APromptThatDoesNotFitIsNamed) {
   EXPECT_THAT(std::string(actor->status.message()), HasSubstr("prompt p"));
 }
 
-TEST_F(RolloutLoopTest, StopsWhileItWaitsForWeights) {
+TEST_P(RolloutLoopTest, StopsWhileItWaitsForWeights) {
   StartLearner(PoolOptions(), 50);
   auto actor = StartActor(1);
   while (Ask("select count(*) from samples") == std::vector<std::string>{"0"}) {
@@ -285,6 +303,13 @@ TEST_F(RolloutLoopTest, StopsWhileItWaitsForWeights) {
   actor->thread.join();
   EXPECT_TRUE(actor->status.ok()) << actor->status;
 }
+
+std::string NameOf(const ::testing::TestParamInfo<Links>& info) {
+  return info.param == Links::kGrpc ? "Grpc" : "Local";
+}
+INSTANTIATE_TEST_SUITE_P(Links, RolloutLoopTest, ::testing::Values(Links::kGrpc, Links::kLocal),
+                         NameOf);
+INSTANTIATE_TEST_SUITE_P(Links, GrpcRolloutLoopTest, ::testing::Values(Links::kGrpc), NameOf);
 
 }  // namespace
 }  // namespace ponder::actor
