@@ -78,7 +78,8 @@ struct Cached {
 
 // Logits after every token, feeding `chunk` tokens of each sequence at a time.
 std::vector<std::vector<std::vector<float>>> LogitsOf(Inference& inference,
-                                                 std::vector<Cached*> sequences, size_t chunk) {
+                                                      std::vector<Cached*> sequences,
+                                                      size_t chunk) {
   std::vector<std::vector<std::vector<float>>> logits(sequences.size());
   for (size_t begin = 0;; begin += chunk) {
     std::vector<int32_t> tokens, logit_rows;
