@@ -6,11 +6,17 @@
 #include <utility>
 #include <vector>
 
+#include "verifier/math/exact.h"
 #include "verifier/math/polynomial.h"
 #include "verifier/math/real_set.h"
 
 namespace ponder::verifier::math {
 namespace {
+
+bool HasConstantEnds(const RealSet& set) {
+  return std::all_of(set.begin(), set.end(),
+                     [](const Interval& i) { return IsConstant(*i.low) && IsConstant(*i.high); });
+}
 
 // An inequality whose links are none of "=", "in", "approximately".
 bool IsOrderChain(const Node& node) {
@@ -129,9 +135,11 @@ Truth Equivalence::SameValues(const Node& gold_node, const Node& answer_node) {
   if (IsRealSetOnly(gold) || IsRealSetOnly(answer)) {
     const std::optional<RealSet> a = ToRealSet(gold, &arena_, &budget_),
                                  b = ToRealSet(answer, &arena_, &budget_);
+    // With variables on both sides, which one is bounded matters.
+    if (IsOrderChain(gold) && IsOrderChain(answer) && !(a && HasConstantEnds(*a)))
+      return SameInequality(gold, answer);
     if (a && b) return SameRealSet(*a, *b, &budget_);
-    if (a && !a->empty() && IsConstant(*(*a)[0].low) && IsConstant(*(*a)[0].high))
-      return Truth::kNo;  // it must be solved
+    if (a && HasConstantEnds(*a)) return Truth::kNo;  // it must be solved
     if (IsOrderChain(gold) && IsOrderChain(answer)) return SameInequality(gold, answer);
     if (gold.kind == answer.kind && CanonicalText(gold) == CanonicalText(answer))
       return Truth::kYes;
@@ -155,6 +163,10 @@ Truth Equivalence::SameValues(const Node& gold_node, const Node& answer_node) {
   if (gold.kind == Kind::kList && answer.kind == Kind::kTuple)
     return SameTupleAndList(answer, gold, false);
   if (gold.kind == Kind::kMatrix || answer.kind == Kind::kMatrix) {
+    // (1, 2) is a row as well as a column.
+    const bool row = gold.kind == Kind::kMatrix ? gold.rows == 1 : answer.rows == 1;
+    if (row && (gold.kind == Kind::kTuple || answer.kind == Kind::kTuple))
+      return SameInOrder(gold.children, answer.children);
     const Node* a = AsMatrix(gold);
     const Node* b = AsMatrix(answer);
     return a != nullptr && b != nullptr ? SameMatrix(*a, *b) : Truth::kNo;
@@ -176,6 +188,15 @@ Truth Equivalence::SameRatio(const Node& gold, const Node& answer) {
   if (is_ratio(gold) && is_ratio(answer)) {
     const size_t n = gold.children.size();
     if (n != answer.children.size()) return Truth::kNo;
+    // 0:1 is no multiple of 0:2, and a time of day none of another.
+    Rational zero;
+    const auto is_zero = [&](const Node* part) {
+      return ExactValue(*part, &budget_, &zero) == Exactness::kValue && zero.IsZero();
+    };
+    if (gold.kind == Kind::kTime || answer.kind == Kind::kTime ||
+        std::any_of(gold.children.begin(), gold.children.end(), is_zero)) {
+      return SameInOrder(gold.children, answer.children);
+    }
     Truth all = Truth::kYes;
     for (size_t i = 1; i < n && all != Truth::kNo; ++i) {
       all = And(all, SameValue(*arena_.Product(gold.children[i], answer.children[0]),

@@ -83,7 +83,7 @@ bool HasLongWord(absl::string_view text) {
   size_t run = 0;
   for (const char c : text) {
     run = absl::ascii_isalpha(c) ? run + 1 : 0;
-    if (run >= 3) return !WordsAsMath(text).has_value();
+    if (run >= 4) return !WordsAsMath(text).has_value();
   }
   return false;
 }
@@ -106,6 +106,7 @@ Finding Judge::Against(absl::string_view gold_text) {
     if (ChoiceOf(answer_.text) == letter || Chosen() == letter)
       return {Outcome::kCorrect, "", "the same choice"};
   }
+  if (SameWithoutLabels(gold)) return {Outcome::kCorrect, "", "the same value"};
   if (gold.tree != nullptr && answer_.tree != nullptr && !(wordy && HasLongWord(gold.text)))
     return Compare(gold);
   if (SameSpelling(gold.text, answer_.text)) return {Outcome::kCorrect, "", "spelled the same"};
@@ -120,21 +121,16 @@ Finding Judge::Against(absl::string_view gold_text) {
   return {Outcome::kUnparsable, "unparsable_answer", "the answer can't be read as mathematics"};
 }
 
-Finding Judge::Compare(const Answer& gold) {
-  Finding finding = CompareTrees(gold);
-  if (finding.outcome == Outcome::kCorrect) return finding;
-  // (C) 5: a choice with its label.
+// (C) 5: a choice with its label.
+bool Judge::SameWithoutLabels(const Answer& gold) {
   const absl::string_view asked = WithoutLabel(gold.text), given = WithoutLabel(answer_.text);
-  if (asked.size() == gold.text.size() && given.size() == answer_.text.size()) return finding;
+  if (asked.size() == gold.text.size() && given.size() == answer_.text.size()) return false;
   const Answer bare_gold = ReadOne(asked), bare_answer = ReadOne(given);
-  if (bare_gold.tree != nullptr && bare_answer.tree != nullptr &&
-      Equivalence(&arena_, &budget_).Same(*bare_gold.tree, *bare_answer.tree) == Truth::kYes) {
-    return {Outcome::kCorrect, "", "the same value"};
-  }
-  return finding;
+  return bare_gold.tree != nullptr && bare_answer.tree != nullptr &&
+         Equivalence(&arena_, &budget_).Same(*bare_gold.tree, *bare_answer.tree) == Truth::kYes;
 }
 
-Finding Judge::CompareTrees(const Answer& gold) {
+Finding Judge::Compare(const Answer& gold) {
   switch (Equivalence(&arena_, &budget_).Same(*gold.tree, *answer_.tree)) {
     case Truth::kYes:
       return {Outcome::kCorrect, "", "the same value"};

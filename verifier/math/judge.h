@@ -38,7 +38,7 @@ class Judge {
 
  private:
   Finding Compare(const Answer& gold);
-  Finding CompareTrees(const Answer& gold);
+  bool SameWithoutLabels(const Answer& gold);
   Answer ReadOne(absl::string_view text);
   // Several boxes: those that say the same count once; the others are a list.
   Answer Combined(const std::vector<std::string>& texts);

@@ -322,7 +322,9 @@ class Lexer {
       inner->pop_back();
       for (Token& token : *inner) tokens_.push_back(std::move(token));
     } else if (roman && words.size() == 1) {
-      Emit(TokenType::kWord).text = words;
+      Token& token = Emit(TokenType::kWord);
+      token.text = words;
+      token.roman = true;
     } else {
       Token& token = Emit(TokenType::kText);
       token.text = words;

@@ -25,7 +25,7 @@ struct Token {
   TokenType type = TokenType::kEnd;
   char symbol = 0;  // kPunct, kRelation
   bool space_before = false;
-  bool roman = false;  // kText from \mathrm
+  bool roman = false;  // kText and kWord from \mathrm
   std::string text;    // kWord, kCommand, kText; kNumber: its digits, without point
   // kNumber only.
   bool decimal = false;   // has a point or an exponent

@@ -34,6 +34,7 @@ const Node* ExpressionParser::List(bool plain) {
     tight_comma = separator == ',' && !Peek().space_before;
     if (separator == ';') groups.emplace_back();
     if (AtListEnd()) {
+      if (separator == 'a' || separator == 'o') return Fail();  // 5, or
       if (groups.back().empty()) groups.pop_back();
       break;
     }
@@ -146,7 +147,13 @@ const Node* ExpressionParser::Ratio() {
   const size_t start = at_;
   const Node* first = Sum();
   if (first == nullptr) return nullptr;
-  if (!Peek().IsPunct(':')) return WithUnit(first, start);
+  if (!Peek().IsPunct(':')) {
+    // 8 p.m.
+    const bool hour = first->kind == Kind::kNumber && first->alone && first->number.Sign() >= 0 &&
+                      first->number <= Rational(12);
+    const bool time = hour && Peek().type == TokenType::kText && HalfOfDay(Peek().text);
+    return time ? Time({first, Make(Kind::kNumber, {})}) : WithUnit(first, start);
+  }
   Nodes parts = {first};
   bool clock = first->kind == Kind::kNumber && first->alone;
   while (Peek().IsPunct(':')) {

@@ -52,9 +52,10 @@ class Preparer {
       } else if (token.type == TokenType::kWord &&
                  (token.text.size() > 1 && static_cast<signed char>(token.text[0]) > 0)) {
         Word(std::move(token));
-      } else if (token.type == TokenType::kWord && AfterQuantity() && token.text == "m" &&
-                 NextIsPower(token)) {
-        token.type = TokenType::kText;  // 10m^2
+      } else if (token.type == TokenType::kWord && AfterQuantity() && IsUnitWord(token.text) &&
+                 (token.roman || units_ || (token.text == "m" && NextIsPower(token)))) {
+        token.type = TokenType::kText;  // 5\mathrm{m}, 10m^2, 5 km/h
+        units_ = true;
         out_.push_back(std::move(token));
       } else {
         if (!KeepsUnits(token)) units_ = false;
@@ -70,7 +71,8 @@ class Preparer {
     if (units_) return true;
     if (out_.empty()) return false;
     const Token& last = out_.back();
-    return last.type == TokenType::kNumber || last.IsPunct('}') || last.IsPunct(')');
+    return last.type == TokenType::kNumber || last.IsPunct('}') || last.IsPunct(')') ||
+           last.IsCommand("pi");
   }
 
   bool KeepsUnits(const Token& token) const {

@@ -85,6 +85,13 @@ class Walker {
       Close(i);
       return i + 1;
     }
+    if (c == '\'' && i > 0 && absl::ascii_isalpha(text_[i - 1])) {
+      // "isn't", "it's": part of a word
+      const size_t end = WordEnd(text_, i + 1);
+      Close(i);
+      denied_ = text_[i - 1] == 'n' && text_.substr(i, end - i) == "'t";
+      return end;
+    }
     if (absl::StrContains("+-*/=<>^_(){}[].,:;!%|&~'$", text_.substr(i, 1))) {
       Open(i);
       if (c == '_' && i + 1 < text_.size() && text_[i + 1] == '{') return GroupEnd(i + 1);

@@ -51,11 +51,12 @@ std::string WithoutFonts(absl::string_view text) {
 
 std::vector<std::string> Pieces(absl::string_view text) {
   std::vector<std::string> pieces;
-  for (absl::string_view piece : absl::StrSplit(text, ',')) {
-    piece = absl::StripAsciiWhitespace(piece);
-    absl::ConsumePrefix(&piece, "and ");
-    std::string normal = NormalText(piece);
-    if (!normal.empty()) pieces.push_back(std::move(normal));
+  for (const absl::string_view part : absl::StrSplit(text, ',')) {
+    const std::string words = absl::StrReplaceAll(NormalText(part), {{" and ", ","}});
+    for (const absl::string_view piece : absl::StrSplit(words, ',')) {
+      const absl::string_view bare = absl::StripPrefix(piece, "and ");
+      if (!bare.empty()) pieces.emplace_back(bare);
+    }
   }
   std::sort(pieces.begin(), pieces.end());
   return pieces;
@@ -93,8 +94,8 @@ bool SameText(absl::string_view gold, absl::string_view answer) {
   const std::string a = NormalText(gold), b = NormalText(answer);
   if (a.empty()) return false;
   if (a == b) return true;
-  if (!absl::StrContains(gold, ",") || !absl::StrContains(answer, ",")) return false;
-  return Pieces(gold) == Pieces(answer);
+  const std::vector<std::string> pieces = Pieces(gold);
+  return pieces.size() > 1 && pieces == Pieces(answer);
 }
 
 bool SameSpelling(absl::string_view gold, absl::string_view answer) {
