@@ -1,0 +1,1 @@
+ponder_fuzz(NAME verifier_math DEPS ponder::verifier)
