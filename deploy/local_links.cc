@@ -1,5 +1,6 @@
 #include "deploy/local_links.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -7,16 +8,31 @@
 
 namespace ponder::deploy {
 
+namespace {
+
+// A call that waits looks this often whether it was cancelled.
+constexpr absl::Duration kSlice = absl::Milliseconds(50);
+
+absl::Time SliceOf(absl::Time end) { return std::min(end, absl::Now() + kSlice); }
+
+}  // namespace
+
 absl::StatusOr<actor::LearnerLink::LeaseBatch> LocalLearnerLink::LeaseSamples(int64_t max_samples, int64_t weight_version,
                                                                               absl::Duration wait) {
-  PONDER_ASSIGN_OR_RETURN(learner::SamplePool::LeaseBatch batch,
-                          pool_.LeaseSamples(actor_, /*incarnation=*/1, max_samples, absl::Now() + wait));
-  return LeaseBatch{std::move(batch.leases), std::move(batch.prompts), batch.run_finished};
+  const absl::Time end = absl::Now() + wait;
+  while (!cancelled_) {
+    PONDER_ASSIGN_OR_RETURN(learner::SamplePool::LeaseBatch batch,
+                            pool_.LeaseSamples(actor_, incarnation_, max_samples, SliceOf(end)));
+    if (batch.run_finished || !batch.leases.empty() || absl::Now() >= end) {
+      return LeaseBatch{std::move(batch.leases), std::move(batch.prompts), batch.run_finished, batch.life};
+    }
+  }
+  return absl::CancelledError("leasing samples was cancelled");
 }
 
 absl::StatusOr<actor::LearnerLink::SubmitCounts> LocalLearnerLink::Submit(std::vector<Sample> samples) {
   PONDER_ASSIGN_OR_RETURN(const std::vector<learner::SamplePool::SubmitResult> results,
-                          pool_.Submit(actor_, /*incarnation=*/1, std::move(samples)));
+                          pool_.Submit(actor_, incarnation_, std::move(samples)));
   SubmitCounts counts;
   for (const learner::SamplePool::SubmitResult& result : results) {
     switch (result.outcome) {
@@ -32,9 +48,16 @@ absl::StatusOr<actor::LearnerLink::SubmitCounts> LocalLearnerLink::Submit(std::v
 }
 
 absl::StatusOr<moe::Model> LocalLearnerLink::FetchWeights(int64_t least_version, absl::Duration wait) {
-  PONDER_ASSIGN_OR_RETURN(auto weights, weights_.Latest(least_version, absl::Now() + wait));
-  PONDER_ASSIGN_OR_RETURN(moe::ModelConfig config, moe::ModelConfig::FromJson(weights_.config_json(), "config.json"));
-  return moe::Model{std::move(config), std::move(weights)};
+  const absl::Time end = absl::Now() + wait;
+  while (!cancelled_) {
+    auto weights = weights_.Latest(least_version, SliceOf(end));
+    if (absl::IsDeadlineExceeded(weights.status()) && absl::Now() < end) continue;
+    if (!weights.ok()) return weights.status();
+    PONDER_ASSIGN_OR_RETURN(moe::ModelConfig config,
+                            moe::ModelConfig::FromJson(weights_.config_json(), "config.json"));
+    return moe::Model{std::move(config), *std::move(weights)};
+  }
+  return absl::CancelledError("fetching weights was cancelled");
 }
 
 std::vector<Verdict> LocalVerifierLink::Grade(const std::vector<Question>& questions) {

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "base/atomic_file.h"
 #include "gmock/gmock.h"
@@ -120,27 +121,20 @@ TEST_F(LearnerLinkTest, ALearnerThatComesBackIsFoundAgain) {
   asks.join();
 }
 
-TEST_F(LearnerLinkTest, CancelEndsWhatWaits) {
+TEST_F(LearnerLinkTest, AfterCancelEveryCallIsCancelled) {
   StartLearner(Small(), 10);
   const auto link = MakeGrpcLearnerLink(To(service_->address()));
-  ASSERT_EQ(link->LeaseSamples(6, -1, absl::ZeroDuration())->leases.size(), 6u);
-  std::vector<std::thread> waiting;
-  waiting.emplace_back([&] {
-    EXPECT_EQ(link->LeaseSamples(1, -1, absl::Minutes(1)).status().code(),
-              absl::StatusCode::kCancelled);
-  });
-  waiting.emplace_back([&] {
-    EXPECT_EQ(link->FetchWeights(9, absl::Minutes(1)).status().code(),
-              absl::StatusCode::kCancelled);
-  });
   link->Cancel();
-  for (std::thread& thread : waiting) thread.join();
+  EXPECT_EQ(link->LeaseSamples(1, -1, absl::Minutes(1)).status().code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_EQ(link->FetchWeights(9, absl::Minutes(1)).status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(link->Submit({Sample()}).status().code(), absl::StatusCode::kCancelled);
 }
 
 // Serves weights that arrive damaged the first `damaged` times.
 class DamagedWeights final : public v1::Weights::Service {
  public:
-  enum class Damage { kChunk, kTensor, kCut, kOrder, kSuperseded };
+  enum class Damage { kChunk, kTensor, kCut, kOrder, kSuperseded, kCancelled };
   DamagedWeights(Damage damage, int damaged) : damage_(damage), left_(damaged) {}
 
   grpc::Status Latest(grpc::ServerContext*, const v1::LatestRequest*,
@@ -155,6 +149,7 @@ class DamagedWeights final : public v1::Weights::Service {
     if (damaged && damage_ == Damage::kSuperseded) {
       return grpc::Status(grpc::StatusCode::NOT_FOUND, "superseded");
     }
+    if (damaged && damage_ == Damage::kCancelled) return grpc::Status::CANCELLED;
     const std::vector<uint8_t>& blob = *weights_->blob();
     const size_t half = blob.size() / 2;
     for (const auto& [begin, end] : {std::pair(size_t{0}, half), std::pair(half, blob.size())}) {
@@ -163,7 +158,7 @@ class DamagedWeights final : public v1::Weights::Service {
       chunk.set_data(blob.data() + begin, end - begin);
       if (damaged && damage_ == Damage::kTensor) (*chunk.mutable_data())[7] ^= 1;
       chunk.set_crc32(Crc32(chunk.data()));
-      if (damaged && damage_ == Damage::kChunk) (*chunk.mutable_data())[7] ^= 1;
+      if (damaged && damage_ == Damage::kChunk) chunk.set_crc32(chunk.crc32() ^ 1);
       if (damaged && damage_ == Damage::kCut && begin > 0) break;
       if (damaged && damage_ == Damage::kOrder) chunk.set_offset(half - begin);
       writer->Write(chunk);
@@ -203,11 +198,41 @@ TEST(DamagedWeightsTest, AreRefusedAndFetchedAgain) {
   }
 }
 
-TEST(DamagedWeightsTest, SupersededOnesAreNoDamage) {
-  DamagedWeights often(DamagedWeights::Damage::kSuperseded, 10);
-  const TestServer server(&often);
-  EXPECT_TRUE(
-      MakeGrpcLearnerLink(To(server.address()))->FetchWeights(0, absl::ZeroDuration()).ok());
+TEST(DamagedWeightsTest, SupersededAndInterruptedOnesAreNoDamage) {
+  for (const auto harmless : {DamagedWeights::Damage::kSuperseded,
+                              DamagedWeights::Damage::kCancelled}) {  // by a learner that stops
+    DamagedWeights often(harmless, 4);
+    const TestServer server(&often);
+    const auto model =
+        MakeGrpcLearnerLink(To(server.address()))->FetchWeights(0, absl::ZeroDuration());
+    EXPECT_TRUE(model.ok()) << model.status();
+    EXPECT_EQ(often.fetches(4), 5);
+  }
+}
+
+// Says when it was called, and answers only when the caller has gone.
+class SilentLearner final : public v1::SamplePool::Service {
+ public:
+  grpc::Status Lease(grpc::ServerContext* context, const v1::LeaseRequest*,
+                     v1::LeaseResponse*) override {
+    called.Notify();
+    while (!context->IsCancelled()) std::this_thread::yield();
+    return grpc::Status::OK;
+  }
+  absl::Notification called;
+};
+
+TEST(SilentLearnerTest, CancelEndsACallInProgress) {
+  SilentLearner learner;
+  const TestServer server(&learner);
+  const auto link = MakeGrpcLearnerLink(To(server.address()));
+  std::thread asks([&] {
+    EXPECT_EQ(link->LeaseSamples(1, -1, absl::Minutes(1)).status().code(),
+              absl::StatusCode::kCancelled);
+  });
+  learner.called.WaitForNotification();
+  link->Cancel();
+  asks.join();  // hangs here if Cancel does not reach the call
 }
 
 GrpcVerifierOptions Verifying(const std::string& address,

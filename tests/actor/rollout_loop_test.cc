@@ -13,11 +13,11 @@
 #include "absl/time/clock.h"
 #include "base/philox.h"
 #include "data/chat_format.h"
+#include "deploy/local_links.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/convert.h"
 #include "tests/actor/actor_fixture.h"
-#include "tests/actor/local_links.h"
 
 namespace ponder::actor {
 namespace {
@@ -35,6 +35,26 @@ v1::Verdict ByHash(const v1::GradeRequest& request) {
   return Judged(StableHash(request.response()) % 2 == 0 ? v1::Verdict::CORRECT
                                                         : v1::Verdict::WRONG);
 }
+
+using Judge = std::function<v1::Verdict(const v1::GradeRequest&)>;
+
+// Asks the script without a network.
+class ScriptedVerifierLink final : public VerifierLink {
+ public:
+  explicit ScriptedVerifierLink(const Judge& judge) : judge_(judge) {}
+  std::vector<Verdict> Grade(const std::vector<Question>& questions) override {
+    std::vector<Verdict> verdicts;
+    for (const Question& question : questions) {
+      v1::GradeRequest request;
+      request.set_response(question.response);
+      verdicts.push_back(*proto::FromWire(judge_(request)));
+    }
+    return verdicts;
+  }
+
+ private:
+  const Judge& judge_;
+};
 
 enum class Links { kGrpc, kLocal };
 
@@ -71,12 +91,8 @@ class RolloutLoopTest : public ActorFixture, public ::testing::WithParamInterfac
     auto actor = std::make_unique<Actor>();
     if (GetParam() == Links::kLocal) {
       actor->learner =
-          std::make_unique<LocalLearnerLink>(*pool_, *weights_, "actor.0", incarnation);
-      actor->verifier = std::make_unique<LocalVerifierLink>([this](const auto& question) {
-        v1::GradeRequest request;
-        request.set_response(question.response);
-        return *proto::FromWire(judge_(request));
-      });
+          std::make_unique<deploy::LocalLearnerLink>("actor.0", *pool_, *weights_, incarnation);
+      actor->verifier = std::make_unique<ScriptedVerifierLink>(judge_);
     } else {
       GrpcLearnerOptions learner;
       learner.address = service_->address();
@@ -134,7 +150,7 @@ class RolloutLoopTest : public ActorFixture, public ::testing::WithParamInterfac
     }
   }
 
-  std::function<v1::Verdict(const v1::GradeRequest&)> judge_ = ByHash;
+  Judge judge_ = ByHash;
   FakeVerifier verifier_{[this](const v1::GradeRequest& request) { return judge_(request); }};
   TestServer verifier_server_{&verifier_};
   std::vector<Group> groups_;  // trained
