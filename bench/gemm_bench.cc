@@ -1,6 +1,6 @@
 // Matrix products: one JSON line for each shape, with the rate of FMAs as a share of the peak
 // measured in the same run.
-//   gemm_bench [threads]
+//   bench_gemm [threads]
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -86,7 +86,7 @@ void Run(int threads) {
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
   if (threads < 1) {
-    std::fprintf(stderr, "usage: gemm_bench [threads >= 1]\n");
+    std::fprintf(stderr, "usage: bench_gemm [threads >= 1]\n");
     return 2;
   }
   ponder::kernels::Run(threads);

@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 
 namespace ponder::kernels {
@@ -39,6 +41,21 @@ TEST(ThreadPool, OrdersALoopAfterTheOneBefore) {
     });
   }
   EXPECT_EQ(x, std::vector<int64_t>(257, 2000));
+}
+
+// Each range waits for the other: one thread alone would wait for ever.
+TEST(ThreadPool, RunsRangesAtTheSameTime) {
+  ThreadPool pool(2);
+  for (int loop = 0; loop < 20; ++loop) {
+    absl::Notification entered[2];
+    std::thread::id ids[2];
+    pool.ParallelFor(2, 1, [&](int64_t begin, int64_t) {
+      ids[begin] = std::this_thread::get_id();
+      entered[begin].Notify();
+      EXPECT_TRUE(entered[1 - begin].WaitForNotificationWithTimeout(absl::Seconds(60)));
+    });
+    EXPECT_NE(ids[0], ids[1]);
+  }
 }
 
 TEST(ThreadPool, RunsAloneOnTheThreadOfItsCaller) {
