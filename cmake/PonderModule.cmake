@@ -3,7 +3,7 @@
 #   ponder_library(NAME base SOURCES check.cc ... DEPS absl::status ... [TORCH])
 #   ponder_test(NAME base_philox SOURCES base/philox_test.cc DEPS ponder::base [TORCH] [LABELS unit])
 #
-# TORCH adds LibTorch and reuses one precompiled header of it; nothing else may include torch/torch.h.
+# TORCH adds LibTorch. Sources that include <ATen/ATen.h> share one precompiled header of it; the others don't load it.
 
 add_library(ponder_flags INTERFACE)
 target_compile_features(ponder_flags INTERFACE cxx_std_17)
@@ -35,6 +35,13 @@ function(ponder_use_torch target)
   target_link_libraries(${target} PUBLIC ponder_torch)
   if(NOT target STREQUAL "ponder_torch_pch")
     target_precompile_headers(${target} REUSE_FROM ponder_torch_pch)
+    get_target_property(sources ${target} SOURCES)
+    foreach(source ${sources})
+      file(STRINGS ${source} uses REGEX "#include <ATen/ATen.h>")
+      if(NOT uses)
+        set_source_files_properties(${source} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+      endif()
+    endforeach()
   endif()
 endfunction()
 

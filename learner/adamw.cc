@@ -1,6 +1,6 @@
 #include "learner/adamw.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cmath>
 

@@ -1,6 +1,6 @@
 #include "learner/objective.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 namespace ponder::learner {
 

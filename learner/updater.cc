@@ -1,6 +1,6 @@
 #include "learner/updater.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
@@ -21,7 +21,7 @@ double SumOfSquares(absl::Span<const float> values) {
 
 template <typename T>
 at::Tensor View(std::vector<T>& values, at::ScalarType dtype) {
-  return torch::from_blob(values.data(), {static_cast<int64_t>(values.size())}, dtype);
+  return at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, dtype);
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // See decoder.h.
 #include "moe/decoder.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <exception>

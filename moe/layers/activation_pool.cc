@@ -1,7 +1,7 @@
 // See activation_pool.h.
 #include "moe/layers/activation_pool.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstring>
 #include <iterator>

@@ -1,7 +1,7 @@
 // See attention_block.h.
 #include "moe/layers/attention_block.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstring>
 #include <string>

@@ -1,7 +1,8 @@
 // See autograd.h.
 #include "moe/layers/autograd.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 namespace ponder::moe {
 namespace {

@@ -1,7 +1,7 @@
 // See embedding.h.
 #include "moe/layers/embedding.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <utility>
 

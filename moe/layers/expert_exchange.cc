@@ -1,7 +1,7 @@
 // See expert_exchange.h.
 #include "moe/layers/expert_exchange.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "base/check.h"
 #include "base/status.h"

@@ -1,7 +1,7 @@
 // See experts.h.
 #include "moe/layers/experts.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"

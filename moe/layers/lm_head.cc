@@ -1,7 +1,7 @@
 // See lm_head.h.
 #include "moe/layers/lm_head.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <utility>

@@ -1,7 +1,7 @@
 // See mlp.h.
 #include "moe/layers/mlp.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include "absl/strings/str_cat.h"
 #include "moe/kernels/elementwise.h"

@@ -1,7 +1,7 @@
 // See moe_block.h.
 #include "moe/layers/moe_block.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <string>
 #include <utility>

@@ -1,7 +1,7 @@
 // See parameter_store.h.
 #include "moe/layers/parameter_store.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstring>
 #include <memory>

@@ -1,7 +1,7 @@
 // See shared_mlp.h.
 #include "moe/layers/shared_mlp.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cmath>
 

@@ -2,7 +2,7 @@
 // finite differences.
 #include "learner/objective.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cmath>
 #include <vector>

@@ -1,7 +1,7 @@
 // Memory that is used again is never shared by two tensors, and never lost.
 #include "moe/layers/activation_pool.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <memory>
 

@@ -1,6 +1,6 @@
 // Promise 2: what the actor records while it samples over its KV cache and what the learner
 // recomputes over the packed rollouts are the same bits.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cstdint>
 #include <cstring>

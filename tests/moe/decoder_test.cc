@@ -2,7 +2,7 @@
 // bit.
 #include "moe/decoder.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cmath>
 #include <cstring>
@@ -30,7 +30,7 @@ std::unique_ptr<Decoder> MakeDecoder(const ModelConfig& config, int threads = 1)
   return *std::move(decoder);
 }
 
-at::Tensor Row(const std::vector<float>& values) { return torch::tensor(values, torch::kFloat); }
+at::Tensor Row(const std::vector<float>& values) { return at::tensor(values, torch::kFloat); }
 
 // Forward, then backward of sum(coefficient * logprob): adds to the gradients.
 TokenStats Step(Decoder& decoder, const PackedBatch& batch, const Targets& targets,
@@ -57,9 +57,9 @@ bool SameBits(const at::Tensor& a, const at::Tensor& b) {
 
 // max |a - b| / max |b|
 double RelativeError(const at::Tensor& a, const at::Tensor& b) {
-  const at::Tensor reference = b.to(torch::kDouble);
+  const at::Tensor reference = b.to(at::kDouble);
   const double scale = reference.abs().max().item<double>();
-  return (a.to(torch::kDouble) - reference).abs().max().item<double>() / std::max(scale, 1e-30);
+  return (a.to(at::kDouble) - reference).abs().max().item<double>() / std::max(scale, 1e-30);
 }
 
 class AgainstPlain : public ::testing::TestWithParam<DecoderCase> {};
@@ -74,9 +74,9 @@ TEST_P(AgainstPlain, LogprobsAndGradients) {
 
   const PlainDecoder plain(config, *RandomWeights(config, kSeed));
   const at::Tensor rows =
-      torch::tensor(std::vector<int64_t>(targets.rows.begin(), targets.rows.end()));
+      at::tensor(std::vector<int64_t>(targets.rows.begin(), targets.rows.end()));
   const at::Tensor picks =
-      torch::tensor(std::vector<int64_t>(targets.targets.begin(), targets.targets.end()));
+      at::tensor(std::vector<int64_t>(targets.targets.begin(), targets.targets.end()));
   const at::Tensor logits = plain.Forward(batch).index_select(0, rows) / temperature;
   const at::Tensor all = logits.log_softmax(-1);
   const at::Tensor logprob = all.gather(1, picks.unsqueeze(1)).squeeze(1);
@@ -115,7 +115,7 @@ TEST(Decoder, GradientsAgreeWithFiniteDifferences) {
   const Targets targets = RandomTargets(config, batch, kSeed);
   Step(*decoder, batch, targets);
   const auto loss = [&] {
-    torch::NoGradGuard no_grad;
+    at::NoGradGuard no_grad;
     const auto stats = decoder->Forward(batch, targets.rows, targets.targets, 1);
     double sum = 0;
     for (size_t i = 0; i < targets.rows.size(); ++i) {
@@ -174,7 +174,7 @@ TEST(Decoder, PackingMicroBatchesAndThreadsChangeNoBitOfTheForward) {
     }
     logprobs.push_back(Step(*split, one, own).logprob.detach());
   }
-  EXPECT_TRUE(SameBits(packed.logprob.detach(), torch::cat(logprobs)));
+  EXPECT_TRUE(SameBits(packed.logprob.detach(), at::cat(logprobs)));
   const auto expected = Gradients(*whole);
   for (const auto& [name, gradient] : Gradients(*split)) {
     EXPECT_LT(RelativeError(gradient, expected.at(name)), 1e-6) << name;
@@ -240,7 +240,7 @@ TEST(Decoder, ForwardSeesChangedWeights) {
   auto decoder = MakeDecoder(config);
   const auto before = Step(*decoder, batch, targets);
   {
-    torch::NoGradGuard no_grad;
+    at::NoGradGuard no_grad;
     for (const Parameter& parameter : decoder->parameters()) {
       at::Tensor tensor = parameter.tensor;
       tensor.add_(parameter.tensor.grad(), 1e-3);

@@ -1,7 +1,7 @@
 // See plain_decoder.h.
 #include "tests/moe/plain_decoder.h"
 
-#include <torch/torch.h>
+#include <ATen/ATen.h>
 
 #include <cmath>
 #include <vector>
@@ -12,19 +12,19 @@ namespace ponder::moe {
 namespace {
 
 at::Tensor Norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
-  return x * torch::rsqrt(x.pow(2).mean(-1, /*keepdim=*/true) + eps) * weight;
+  return x * at::rsqrt(x.pow(2).mean(-1, /*keepdim=*/true) + eps) * weight;
 }
 
 // Hugging Face's rotate_half over heads [L, heads, D].
 at::Tensor Rotate(const at::Tensor& x_LND, double theta) {
   const int64_t length = x_LND.size(0);
   const int64_t d = x_LND.size(2);
-  const at::Tensor exponent = torch::arange(0, d, 2, torch::kDouble) / static_cast<double>(d);
+  const at::Tensor exponent = at::arange(0, d, 2, at::kDouble) / static_cast<double>(d);
   const at::Tensor angle =
-      torch::outer(torch::arange(length, torch::kDouble), torch::pow(theta, -exponent));
-  const at::Tensor full = torch::cat({angle, angle}, -1).unsqueeze(1);  // [L, 1, D]
+      at::outer(at::arange(length, at::kDouble), at::pow(theta, -exponent));
+  const at::Tensor full = at::cat({angle, angle}, -1).unsqueeze(1);  // [L, 1, D]
   const auto halves = x_LND.chunk(2, -1);
-  return x_LND * full.cos() + torch::cat({-halves[1], halves[0]}, -1) * full.sin();
+  return x_LND * full.cos() + at::cat({-halves[1], halves[0]}, -1) * full.sin();
 }
 
 }  // namespace
@@ -34,7 +34,7 @@ PlainDecoder::PlainDecoder(const ModelConfig& config, const Weights& weights) : 
     const auto values = weights.F32(spec.name).value();
     at::Tensor tensor = torch::empty(spec.shape, torch::kFloat);
     std::copy(values.begin(), values.end(), tensor.data_ptr<float>());
-    parameters_[spec.name] = tensor.to(torch::kDouble).set_requires_grad(true);
+    parameters_[spec.name] = tensor.to(at::kDouble).set_requires_grad(true);
   }
 }
 
@@ -93,7 +93,7 @@ at::Tensor PlainDecoder::Forward(const PackedBatch& batch) const {
     const std::vector<int64_t> tokens(batch.tokens.begin() + batch.starts[s],
                                       batch.tokens.begin() + batch.starts[s + 1]);
     if (tokens.empty()) continue;
-    at::Tensor x = table.index_select(0, torch::tensor(tokens));
+    at::Tensor x = table.index_select(0, at::tensor(tokens));
     for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
       const std::string prefix = absl::StrCat("model.layers.", layer, ".");
       x = x +
@@ -105,7 +105,7 @@ at::Tensor PlainDecoder::Forward(const PackedBatch& batch) const {
     x = Norm(x, At("model.norm.weight"), config_.rms_norm_eps);
     logits.push_back(x.matmul((config_.tie_word_embeddings ? table : At("lm_head.weight")).t()));
   }
-  return torch::cat(logits, 0);
+  return at::cat(logits, 0);
 }
 
 }  // namespace ponder::moe
