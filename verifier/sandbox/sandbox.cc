@@ -1,0 +1,232 @@
+#include "verifier/sandbox/sandbox.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cmath>
+#include <thread>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/atomic_file.h"
+#include "base/check.h"
+#include "base/status.h"
+#include "verifier/sandbox/jail_process.h"
+#include "verifier/sandbox/supervisor.h"
+#include "verifier/sandbox/system_call_filter.h"
+
+namespace ponder::verifier {
+namespace {
+
+// The pipes of one jail: 0 the program's input, 1 its output, 2 its errors, 3 the report. Closed at
+// the end of its life.
+class Pipes {
+ public:
+  ~Pipes() {
+    CloseTheirs();
+    for (int& end : ours_) Close(end);
+  }
+  absl::Status Open() {
+    for (int i = 0; i < 4; ++i) {
+      int ends[2];
+      if (pipe2(ends, O_CLOEXEC) != 0) return ErrnoStatus(errno, "can't make a jail's pipes");
+      ours_[i] = ends[i == 0];
+      theirs_[i] = ends[i != 0];
+      if (fcntl(ours_[i], F_SETFL, O_NONBLOCK) != 0) return ErrnoStatus(errno, "fcntl");
+    }
+    return absl::OkStatus();
+  }
+  void CloseTheirs() {
+    for (int& end : theirs_) Close(end);
+  }
+  int theirs(int i) const { return theirs_[i]; }
+  int TakeOurs(int i) { return std::exchange(ours_[i], -1); }
+  int ours(int i) const { return ours_[i]; }
+
+ private:
+  static void Close(int& end) {
+    if (end >= 0) close(std::exchange(end, -1));
+  }
+  std::array<int, 4> ours_ = {-1, -1, -1, -1}, theirs_ = {-1, -1, -1, -1};
+};
+
+void CloseChannels(const Program& program) {
+  for (int channel : {program.channel_in, program.channel_out}) {
+    if (channel >= 0) close(channel);
+  }
+}
+
+std::vector<JailPlan::Resource> Resources(const Limits& limits, bool memory_by_process) {
+  const auto both = [](rlim_t value) { return rlimit{value, value}; };
+  std::vector<JailPlan::Resource> resources = {
+      {RLIMIT_CORE, both(0)},
+      {RLIMIT_NOFILE, both(256)},
+      {RLIMIT_FSIZE, both(limits.file_bytes)},
+      {RLIMIT_STACK, both(std::min<int64_t>(64 << 20, limits.memory_bytes))},
+      {RLIMIT_NPROC, both(std::max(limits.processes, 2) + 1)},
+      {RLIMIT_MSGQUEUE, both(0)},
+      {RLIMIT_MEMLOCK, both(64 << 10)},
+      {RLIMIT_CPU, both(static_cast<rlim_t>(std::ceil(limits.cpu_seconds)) + 1)}};
+  if (memory_by_process) resources.push_back({RLIMIT_AS, both(limits.memory_bytes)});
+  return resources;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Make(const Options& options) {
+  PONDER_CHECK(options.slots >= 2, "a pair of jails needs two slots");
+  std::unique_ptr<Sandbox> sandbox(new Sandbox(options));
+  std::vector<std::string> missing;
+  sandbox->drop_user_ = geteuid() == 0;
+  if (!sandbox->drop_user_) missing.push_back("users of their own (needs root)");
+  sandbox->layout_ = CgroupLayout::Find(options.cgroup_root);
+  if (sandbox->layout_.memory.empty()) missing.push_back("the memory control group");
+  if (sandbox->layout_.pids.empty()) missing.push_back("the pids control group");
+  if (sandbox->layout_.cpuacct.empty()) missing.push_back("the cpu control group");
+  sandbox->missing_ = absl::StrJoin(missing, ", ");
+  if (!missing.empty() && !options.accept_missing_layers) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "no sandbox for programs here; missing: ", sandbox->missing_, " (", options.cgroup_root,
+        " must be writable; run as root, or accept the risk with accept_missing_layers)"));
+  }
+  PONDER_ASSIGN_OR_RETURN(sandbox->filter_, BuildSystemCallFilter());
+  PONDER_RETURN_IF_ERROR(sandbox->AddSlots());
+  return sandbox;
+}
+
+absl::Status Sandbox::AddSlots() {
+  static std::atomic<int> sandboxes{0};
+  const int number = sandboxes++;
+  slots_.resize(options_.slots);
+  for (int i = 0; i < options_.slots; ++i) {
+    slots_[i].user = options_.first_user + i;
+    slots_[i].stacks.resize(2 * kJailStackBytes);
+    PONDER_ASSIGN_OR_RETURN(
+        slots_[i].cgroup,
+        Cgroup::Make(layout_, absl::StrCat("ponder-", getpid(), "-", number, "-", i)));
+    free_.push_back(&slots_[i]);
+  }
+  return absl::OkStatus();
+}
+
+Sandbox::~Sandbox() = default;
+
+std::vector<Sandbox::Slot*> Sandbox::Take(int count, absl::Time deadline) {
+  struct Wanted {
+    const std::vector<Slot*>* free;
+    size_t count;
+  };
+  absl::MutexLock lock(&mutex_);
+  const Wanted wanted = {&free_, static_cast<size_t>(count)};
+  const auto enough = +[](const Wanted* w) { return w->free->size() >= w->count; };
+  if (!mutex_.AwaitWithDeadline(absl::Condition(enough, &wanted), deadline)) return {};
+  const std::vector<Slot*> taken(free_.end() - count, free_.end());
+  free_.resize(free_.size() - count);
+  return taken;
+}
+
+void Sandbox::Return(const std::vector<Slot*>& slots) {
+  absl::MutexLock lock(&mutex_);
+  free_.insert(free_.end(), slots.begin(), slots.end());
+}
+
+absl::StatusOr<RunResult> Sandbox::Run(const Program& program, absl::Time deadline) {
+  const std::vector<Slot*> slots = Take(1, deadline);
+  if (slots.empty()) {
+    CloseChannels(program);
+    return absl::DeadlineExceededError("no jail became free in time");
+  }
+  const auto give_back = absl::MakeCleanup([&] { Return(slots); });
+  return RunIn(*slots[0], program, deadline);
+}
+
+Sandbox::PairResult Sandbox::RunPair(const Program& first, const Program& second,
+                                     absl::Time deadline) {
+  const std::vector<Slot*> slots = Take(2, deadline);
+  if (slots.empty()) {
+    CloseChannels(first);
+    CloseChannels(second);
+    const absl::Status late = absl::DeadlineExceededError("no jails became free in time");
+    return {late, late};
+  }
+  const auto give_back = absl::MakeCleanup([&] { Return(slots); });
+  PairResult result = {absl::UnknownError(""), absl::UnknownError("")};
+  std::thread other([&] { result.second = RunIn(*slots[1], second, deadline); });
+  result.first = RunIn(*slots[0], first, deadline);
+  other.join();
+  return result;
+}
+
+absl::StatusOr<RunResult> Sandbox::RunIn(Slot& slot, const Program& program,
+                                         absl::Time deadline) const {
+  auto close_channels = absl::MakeCleanup([&] { CloseChannels(program); });
+  PONDER_RETURN_IF_ERROR(slot.cgroup->Prepare(program.limits));
+  Pipes pipes;
+  PONDER_RETURN_IF_ERROR(pipes.Open());
+
+  std::vector<char*> argv;
+  for (const std::string& argument : program.argv) {
+    argv.push_back(const_cast<char*>(argument.c_str()));
+  }
+  argv.push_back(nullptr);
+  std::vector<std::string> paths;
+  int64_t box_bytes = 1 << 16;
+  for (const JailFile& file : program.files) {
+    paths.push_back(absl::StrCat("box/", file.name));
+    box_bytes += file.contents.size() + 8192;
+  }
+  std::vector<JailPlan::File> files;
+  for (size_t i = 0; i < paths.size(); ++i) {
+    const JailFile& file = program.files[i];
+    files.push_back({paths[i].c_str(), file.contents.data(), file.contents.size(),
+                     static_cast<mode_t>(file.executable ? 0555 : 0444)});
+  }
+  const std::vector<JailPlan::Resource> resources =
+      Resources(program.limits, layout_.memory.empty());
+  const std::string user_map =
+      absl::StrCat(kJailUser, " ", drop_user_ ? slot.user : static_cast<int>(geteuid()), " 1");
+  const std::string group_map =
+      absl::StrCat(kJailUser, " ", drop_user_ ? slot.user : static_cast<int>(getegid()), " 1");
+  const std::string box_options = absl::StrCat("mode=755,nr_inodes=64,size=", box_bytes);
+  const std::string tmp_options =
+      absl::StrCat("mode=1777,nr_inodes=4096,size=", program.limits.file_bytes);
+
+  JailPlan plan;
+  plan.cgroups = slot.cgroup->join_descriptors().data();
+  plan.cgroup_count = static_cast<int>(slot.cgroup->join_descriptors().size());
+  plan.drop_user = drop_user_;
+  plan.user = slot.user;
+  plan.user_map = user_map.c_str();
+  plan.group_map = group_map.c_str();
+  plan.root_options = "mode=755,nr_inodes=64,size=1m";
+  plan.box_options = box_options.c_str();
+  plan.tmp_options = tmp_options.c_str();
+  if (!program.shared_folder.empty()) plan.shared_folder = program.shared_folder.c_str();
+  plan.files = files.data();
+  plan.file_count = static_cast<int>(files.size());
+  plan.argv = argv.data();
+  plan.resources = resources.data();
+  plan.resource_count = static_cast<int>(resources.size());
+  plan.filter = {static_cast<unsigned short>(filter_.size()),
+                 const_cast<sock_filter*>(filter_.data())};
+  plan.stacks = slot.stacks.data();
+  for (int i = 0; i < 3; ++i) plan.descriptors[i] = pipes.theirs(i);
+  plan.descriptors[3] = program.channel_in;
+  plan.descriptors[4] = program.channel_out;
+  plan.report = pipes.theirs(3);
+
+  const pid_t setter = StartJail(plan);
+  if (setter < 0) return ErrnoStatus(errno, "can't fork a jail");
+  pipes.CloseTheirs();
+  std::move(close_channels).Invoke();
+  // The supervisor closes the input when all of it is written.
+  return Supervise(setter, {pipes.TakeOurs(0), pipes.ours(1), pipes.ours(2), pipes.ours(3)},
+                   program, *slot.cgroup, deadline);
+}
+
+}  // namespace ponder::verifier

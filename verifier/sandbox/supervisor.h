@@ -1,0 +1,25 @@
+// Watches one jail from outside: feeds its input, drains its output, keeps its limits, ends it.
+#pragma once
+
+#include <sys/types.h>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "verifier/sandbox/cgroup.h"
+#include "verifier/sandbox/program.h"
+
+namespace ponder::verifier {
+
+// The caller's ends of a jail's pipes, non-blocking. Supervise closes `input`, the
+// caller the others. A value.
+struct JailPipes {
+  int input = -1, output = -1, error = -1, report = -1;
+};
+
+// Until the program's main process has ended, a limit is passed or it is past the deadline; then
+// kills everything in the jail and waits for it. `setter` is StartJail's. Errors as of
+// Sandbox::Run.
+absl::StatusOr<RunResult> Supervise(pid_t setter, JailPipes pipes, const Program& program,
+                                    const Cgroup& cgroup, absl::Time deadline);
+
+}  // namespace ponder::verifier
