@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "actor/evaluate.h"
 #include "base/log.h"
@@ -246,11 +245,9 @@ absl::Status RolloutLoop::Start(Assignment assignment) {
 absl::Status RolloutLoop::Step() {
   std::vector<Engine::Finished> done;
   Engine::OnToken on_token;
-  if (!sampled_) {
+  if (!sampled_ && options_.on_first_token) {
     on_token = [this](const SampleKey&, int32_t, float) {
-      if (std::exchange(sampled_, true)) return;
-      PONDER_LOG(kInfo, "first token at ",
-                 absl::StrFormat("%.3f", absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch())));
+      if (!std::exchange(sampled_, true)) options_.on_first_token();
     };
   }
   PONDER_RETURN_IF_ERROR(engine_->Step(&done, on_token));

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,6 +40,7 @@ class RolloutLoop {
     kernels::SamplingOptions sampling;
     int64_t max_response_tokens = 0;
     std::string system_prompt;
+    std::function<void()> on_first_token;  // if set, called once, when the first token is sampled
   };
   // The links outlive it.
   RolloutLoop(const Options& options, LearnerLink& learner, VerifierLink& verifier);

@@ -10,8 +10,10 @@
 #include "actor/links.h"
 #include "actor/rollout_loop.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/status.h"
 #include "deploy/commands.h"
+#include "deploy/startup.h"
 #include "deploy/stop_signal.h"
 #include "proto/config.h"
 
@@ -22,6 +24,8 @@ struct ActorOptions {
   std::string learner, verifier, name, config;
   std::vector<std::string> overrides;
   double patience_seconds = 60;
+  std::string metrics;  // path; empty: none
+  double started = 0;
 };
 
 actor::RolloutLoop::Options LoopOptions(const v1::Config& config) {
@@ -54,7 +58,17 @@ absl::Status RunActor(const ActorOptions& options) {
   const auto verifier_link = actor::MakeGrpcVerifierLink(verifier);
   PONDER_LOG(kInfo, "asking the learner at ", options.learner, " for work; the verifier is at ",
              options.verifier);
-  actor::RolloutLoop loop(LoopOptions(config), *learner_link, *verifier_link);
+  actor::RolloutLoop::Options loop_options = LoopOptions(config);
+  std::unique_ptr<MetricsLog> metrics;
+  if (!options.metrics.empty()) {
+    PONDER_ASSIGN_OR_RETURN(metrics, MetricsLog::Open(options.metrics));
+    loop_options.on_first_token = [&] {
+      const absl::Status written =
+          WriteStartup(*metrics, "first_rollout_token", options.name, options.started);
+      if (!written.ok()) PONDER_LOG(kWarning, written.message());
+    };
+  }
+  actor::RolloutLoop loop(loop_options, *learner_link, *verifier_link);
   const StopSignal stop([&loop] { loop.Stop(); });
   return loop.Run();
 }
@@ -74,6 +88,9 @@ void AddActorCommand(CLI::App& app, int* exit_code) {
       ->add_option("--patience", options->patience_seconds,
                    "seconds to wait for a learner that is away")
       ->capture_default_str();
+  command->add_option("--metrics", options->metrics, "the run's metrics.jsonl");
+  command->add_option("--started", options->started,
+                      "unix time at which the run started its processes, for the metrics");
   command->callback(
       [options, exit_code] { *exit_code = ReportStatus("actor", RunActor(*options)); });
 }

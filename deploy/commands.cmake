@@ -17,6 +17,7 @@ ponder_binary(NAME ponder
     run_data.cc
     run_folder.cc
     run_summary.cc
+    startup.cc
     stop_signal.cc
   DEPS
     ponder::actor

@@ -14,6 +14,7 @@
 #include "deploy/learner_rank.h"
 #include "deploy/learner_stages.h"
 #include "deploy/run_folder.h"
+#include "deploy/startup.h"
 #include "deploy/stop_signal.h"
 #include "learner/learner_service.h"
 #include "learner/ledger.h"
@@ -85,8 +86,14 @@ absl::Status RunRl(const StageArguments& arguments) {
     PONDER_LOG(kInfo, "serving prompts and weights on ", service->address());
   }
 
-  learner::TrainLoop loop(LoopOptions(config, checkpoints), rank->start, *rank->decoder,
-                          *rank->updater, rank->mesh, {pool.get(), weights.get(), metrics.get()});
+  learner::TrainLoop::Options loop_options = LoopOptions(config, checkpoints);
+  if (rank->leads()) {
+    loop_options.on_first_update = [&] {
+      return WriteStartup(*metrics, "first_update", "learner", arguments.started);
+    };
+  }
+  learner::TrainLoop loop(loop_options, rank->start, *rank->decoder, *rank->updater, rank->mesh,
+                          {pool.get(), weights.get(), metrics.get()});
   {
     StopSignal stop([&loop, leads = rank->leads()] {
       if (leads) loop.Stop();

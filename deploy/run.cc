@@ -69,6 +69,8 @@ absl::StatusOr<int> FreePort() {
   return ntohs(address.sin_port);
 }
 
+std::string Unix(absl::Time time) { return absl::StrFormat("%.3f", absl::ToDoubleSeconds(time - absl::UnixEpoch())); }
+
 bool Exists(const std::string& path) {
   std::error_code error;
   return fs::exists(path, error);
@@ -116,6 +118,7 @@ class LocalRun {
   const std::unique_ptr<MetricsLog> metrics_;
   const std::unique_ptr<Supervisor> supervisor_;
   RunView view_;
+  absl::Time stage_started_;
   std::set<std::string> actors_given_up_;
   std::atomic<bool> stopping_{false};
 };
@@ -185,8 +188,9 @@ absl::Status LocalRun::StartActors(const std::string& learner, const std::string
     ChildSpec child;
     child.name = absl::StrCat("actor.", i);
     child.log_path = folder_.log(child.name);
-    child.argv = {program,      "actor",  "--learner", learner,    "--verifier",      verifier,
-                  "--name",     child.name, "--config", folder_.config()};
+    child.argv = {program,  "actor",    "--learner", learner,          "--verifier", verifier,
+                  "--name", child.name, "--config",  folder_.config(), "--metrics",  folder_.metrics(),
+                  "--started", Unix(stage_started_)};
     child.max_restarts = 20;
     PONDER_RETURN_IF_ERROR(supervisor_->Start(child));
   }
@@ -204,14 +208,14 @@ absl::StatusOr<std::vector<std::string>> LocalRun::LearnerCommand(const std::str
   PONDER_ASSIGN_OR_RETURN(const std::string program, Sibling("ponder-learner"));
   command.insert(command.end(), {program, stage, "--config", folder_.config(), "--run", folder_.root, "--model", model,
                                  "--out", out, "--resume"});
-  if (stage == "rl") command.insert(command.end(), {"--port-file", folder_.port_file("learner")});
+  if (stage == "rl") command.insert(command.end(), {"--port-file", folder_.port_file("learner"), "--started", Unix(stage_started_)});
   return command;
 }
 
 absl::Status LocalRun::RunStage(const std::string& stage, int64_t steps, const std::string& model,
                                 const std::string& out, const std::string& verifier) {
   if (Exists(out)) return absl::OkStatus();  // done in an earlier life of the run
-  const absl::Time start = absl::Now();
+  stage_started_ = absl::Now();
   PONDER_RETURN_IF_ERROR(metrics_->Write({{"event", "stage_start"}, {"stage", stage}, {"steps", steps}}));
   ChildSpec child;
   child.name = "learner";
@@ -229,7 +233,7 @@ absl::Status LocalRun::RunStage(const std::string& stage, int64_t steps, const s
   }
   PONDER_RETURN_IF_ERROR(metrics_->Write({{"event", "stage_end"},
                                           {"stage", stage},
-                                          {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}}));
+                                          {"seconds", absl::ToDoubleSeconds(absl::Now() - stage_started_)}}));
   return Refresh();
 }
 

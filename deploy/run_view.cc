@@ -215,7 +215,9 @@ void RunView::ShowLine(absl::string_view line) {
   } else if (event == "process") {
     ShowProcess(record);
   } else if (event == "startup") {
-    out_ << Paint(kDim, absl::StrCat(absl::StrReplaceAll(Text(record, "what"), {{"_", " "}}),
+    const std::string name = Text(record, "name");
+    out_ << Paint(kDim, absl::StrCat(name, name.empty() ? "" : ": ",
+                                     absl::StrReplaceAll(Text(record, "what"), {{"_", " "}}),
                                      " after ", Span(Number(record, "seconds").value_or(0))))
          << "\n";
   }

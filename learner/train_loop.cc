@@ -75,6 +75,10 @@ absl::Status TrainLoop::Run() {
       PONDER_RETURN_IF_ERROR(services_.pool->Retire(state_.step, state_.version));
       state_.next_group_id = services_.pool->position().next_group_id;
       PONDER_RETURN_IF_ERROR(Log(taken, scores, report, wait_seconds, SecondsSince(start)));
+      if (options_.on_first_update && command == Command::kTrain && !updated_) {
+        updated_ = true;
+        PONDER_RETURN_IF_ERROR(options_.on_first_update());
+      }
     }
     if (state_.step % options_.checkpoint_every == 0) PONDER_RETURN_IF_ERROR(Save());
   }

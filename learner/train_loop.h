@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -37,6 +38,7 @@ class TrainLoop {
     std::string checkpoints;        // folder of checkpoints
     int64_t keep_checkpoints = 2;
     absl::Duration take_timeout = absl::Minutes(10);  // for one step's samples
+    std::function<absl::Status()> on_first_update;    // if set, called by rank 0 once
   };
   // What rank 0 has besides; null on the other ranks.
   struct Services {
@@ -71,6 +73,7 @@ class TrainLoop {
   Updater& updater_;
   const Mesh& mesh_;
   const Services services_;
+  bool updated_ = false;
   std::atomic<bool> stopping_{false};
 };
 
