@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -65,30 +66,54 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 }
 
 absl::Status WriteFileAtomic(const std::string& path, absl::string_view bytes) {
-  const std::string partial = absl::StrCat(path, ".partial.", getpid());
+  PONDER_ASSIGN_OR_RETURN(AtomicFileWriter writer, AtomicFileWriter::Open(path));
+  PONDER_RETURN_IF_ERROR(writer.Append(bytes));
+  return writer.Commit();
+}
+
+AtomicFileWriter::AtomicFileWriter(std::string path, std::string partial, int fd)
+    : path_(std::move(path)), partial_(std::move(partial)), fd_(fd) {}
+
+AtomicFileWriter::AtomicFileWriter(AtomicFileWriter&& other) noexcept
+    : path_(std::move(other.path_)),
+      partial_(std::move(other.partial_)),
+      fd_(std::exchange(other.fd_, -1)) {}
+
+AtomicFileWriter::~AtomicFileWriter() {
+  if (fd_ < 0) return;
+  close(fd_);
+  unlink(partial_.c_str());
+}
+
+absl::StatusOr<AtomicFileWriter> AtomicFileWriter::Open(const std::string& path) {
+  std::string partial = absl::StrCat(path, ".partial.", getpid());
   const int fd = open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) return ErrnoStatus(errno, absl::StrCat("can't write ", path));
-  absl::Cleanup remover = [&partial] { unlink(partial.c_str()); };
-  size_t done = 0;
-  absl::Status status;
-  while (done < bytes.size() && status.ok()) {
-    const ssize_t n = write(fd, bytes.data() + done, bytes.size() - done);
+  return AtomicFileWriter(path, std::move(partial), fd);
+}
+
+absl::Status AtomicFileWriter::Append(absl::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = write(fd_, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      status = ErrnoStatus(errno, absl::StrCat("can't write ", path));
-    } else {
-      done += static_cast<size_t>(n);
-    }
+    if (n < 0) return ErrnoStatus(errno, absl::StrCat("can't write ", path_));
+    bytes.remove_prefix(static_cast<size_t>(n));
   }
-  if (status.ok() && fsync(fd) != 0) status = ErrnoStatus(errno, absl::StrCat("can't sync ", path));
-  if (close(fd) != 0 && status.ok()) status = ErrnoStatus(errno, absl::StrCat("can't close ", path));
-  PONDER_RETURN_IF_ERROR(status);
-  if (rename(partial.c_str(), path.c_str()) != 0) {
-    return ErrnoStatus(errno, absl::StrCat("can't rename ", partial, " to ", path));
+  return absl::OkStatus();
+}
+
+absl::Status AtomicFileWriter::Commit() {
+  if (fsync(fd_) != 0) return ErrnoStatus(errno, absl::StrCat("can't sync ", path_));
+  absl::Cleanup remover = [this] { unlink(partial_.c_str()); };
+  if (close(std::exchange(fd_, -1)) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("can't close ", path_));
+  }
+  if (rename(partial_.c_str(), path_.c_str()) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("can't rename ", partial_, " to ", path_));
   }
   std::move(remover).Cancel();
   // The rename itself is durable once the folder is synced.
-  const std::string folder = std::filesystem::path(path).parent_path().string();
+  const std::string folder = std::filesystem::path(path_).parent_path().string();
   const int folder_fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder_fd >= 0) {
     fsync(folder_fd);

@@ -20,6 +20,26 @@ absl::StatusOr<std::string> ReadFile(const std::string& path);
 // ResourceExhausted when the disk is full; nothing half-written stays behind.
 absl::Status WriteFileAtomic(const std::string& path, absl::string_view bytes);
 
+// WriteFileAtomic piece by piece, for what is too large to hold in memory at once. A machine; what has not been committed
+// when it is destroyed leaves no trace.
+class AtomicFileWriter {
+ public:
+  static absl::StatusOr<AtomicFileWriter> Open(const std::string& path);
+  AtomicFileWriter(AtomicFileWriter&& other) noexcept;
+  AtomicFileWriter& operator=(AtomicFileWriter&&) = delete;
+  ~AtomicFileWriter();
+
+  absl::Status Append(absl::string_view bytes);
+  // Syncs the file and renames it into its place. Last call.
+  absl::Status Commit();
+
+ private:
+  AtomicFileWriter(std::string path, std::string partial, int fd);
+  std::string path_;
+  std::string partial_;
+  int fd_;  // -1: committed or moved from
+};
+
 // Makes the folder and its parents.
 absl::Status MakeFolder(const std::string& path);
 

@@ -94,5 +94,24 @@ TEST(ErrnoStatus, MapsWhatCallersActOn) {
   EXPECT_EQ(ErrnoStatus(EIO, "can't read y").message(), "can't read y: Input/output error");
 }
 
+TEST_F(AtomicFile, WrittenPieceByPieceIsWholeOrAbsent) {
+  ASSERT_TRUE(WriteFileAtomic(path_, "old").ok());
+  {
+    auto writer = AtomicFileWriter::Open(path_);
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    ASSERT_TRUE(writer->Append("never").ok());
+  }
+  EXPECT_EQ(*ReadFile(path_), "old");
+  EXPECT_EQ(FilesInFolder(), 1u) << "what was not committed leaves no trace";
+  auto writer = AtomicFileWriter::Open(path_);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_TRUE(writer->Append("one ").ok());
+  ASSERT_TRUE(writer->Append("two").ok());
+  EXPECT_EQ(*ReadFile(path_), "old");
+  ASSERT_TRUE(writer->Commit().ok());
+  EXPECT_EQ(*ReadFile(path_), "one two");
+  EXPECT_EQ(FilesInFolder(), 1u);
+}
+
 }  // namespace
 }  // namespace ponder
