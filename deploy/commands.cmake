@@ -7,6 +7,7 @@ ponder_binary(NAME ponder
     config_command.cc
     data_command.cc
     eval_command.cc
+    export_command.cc
     generate_command.cc
     init_command.cc
     model_folder.cc

@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   ponder::deploy::AddRunCommand(app, &exit_code);
   ponder::deploy::AddGenerateCommand(app, &exit_code);
   ponder::deploy::AddEvalCommand(app, &exit_code);
+  ponder::deploy::AddExportCommand(app, &exit_code);
 
   try {
     app.parse(argc, argv);
