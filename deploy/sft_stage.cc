@@ -59,6 +59,7 @@ absl::Status RunSft(const StageArguments& arguments) {
   options.lr = config.sft().lr();
   options.min_lr = config.sft().min_lr();
   options.warmup_steps = config.sft().warmup_steps();
+  options.target_loss = config.sft().target_loss();
   options.checkpoints = checkpoints;
   learner::SftLoop loop(options, rank->start, examples, *rank->decoder, *rank->updater, rank->mesh,
                         metrics.get());

@@ -56,6 +56,7 @@ absl::Status SftLoop::Run() {
                            {"tokens_per_s", static_cast<double>(report.tokens) / seconds},
                            {"seconds", seconds}}));
     }
+    if (report.stats.loss <= options_.target_loss) break;
     if (state_.step % options_.checkpoint_every == 0 && state_.step < options_.steps) {
       PONDER_RETURN_IF_ERROR(save());
     }

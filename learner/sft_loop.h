@@ -32,6 +32,7 @@ class SftLoop {
     double lr = 1e-3;
     double min_lr = 1e-4;
     int64_t warmup_steps = 20;
+    double target_loss = 0;  // ends early after an update whose batch had no more; 0: never
     int64_t checkpoint_every = 100;
     std::string checkpoints;  // folder of checkpoints
     int64_t keep_checkpoints = 1;
@@ -41,7 +42,7 @@ class SftLoop {
   SftLoop(const Options& options, const TrainState& start, const std::vector<Example>& examples,
           moe::Decoder& decoder, Updater& updater, const Mesh& mesh, MetricsLog* metrics);
 
-  // Until the last step (OK), Stop (Cancelled, after a checkpoint), or a failure.
+  // Until the last step or the target (OK), Stop (Cancelled, after a checkpoint), or a failure.
   absl::Status Run();
   // On rank 0; async-signal-safe.
   void Stop() { stopping_ = true; }
