@@ -1,5 +1,5 @@
 // `ponder-learner`: the stages that update weights, each an MPI job of learner.ranks processes. It
-// is a binary of its own, as only it links LibTorch; `ponder learner` runs it.
+// is a binary of its own, as only it links LibTorch; `ponder run` starts it.
 //
 //   ponder-learner sft --config F --run RUN --model DIR --out DIR [--resume]
 //   ponder-learner rl  --config F --run RUN --model DIR --out DIR --port-file F [--resume]
