@@ -32,6 +32,7 @@ learner::TrainLoop::Options LoopOptions(const v1::Config& config, const std::str
   options.steps = config.rl().steps();
   options.minibatches = config.rl().minibatches();
   options.lr = config.learner().optimizer().lr();
+  options.min_lr = config.learner().optimizer().lr() * config.learner().optimizer().min_lr_ratio();
   options.warmup_steps = config.learner().optimizer().warmup_steps();
   options.reward.max_response_tokens = config.rl().max_response_tokens();
   options.reward.overlong_cache = config.rl().overlong_cache();

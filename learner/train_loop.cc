@@ -118,7 +118,7 @@ absl::StatusOr<Updater::Report> TrainLoop::Train(const PolicyBatch& batch) {
   // Only the first mini-batch sees the weights that were published.
   for (const std::vector<int64_t>& chosen : minibatches) {
     const int64_t on_policy_version = total.tokens == 0 ? state_.version : -1;
-    const double lr = WarmupConstant(options_.lr, options_.warmup_steps, state_.optimizer_step);
+    const double lr = LearningRate(state_.optimizer_step);
     PONDER_ASSIGN_OR_RETURN(const Updater::Report report,
                             updater_.PolicyUpdate(batch, chosen, on_policy_version, lr));
     ++state_.optimizer_step;
@@ -126,6 +126,11 @@ absl::StatusOr<Updater::Report> TrainLoop::Train(const PolicyBatch& batch) {
   }
   total.stats.loss /= static_cast<double>(minibatches.size());
   return total;
+}
+
+double TrainLoop::LearningRate(int64_t update) const {
+  return WarmupCosine(options_.lr, options_.min_lr, options_.warmup_steps,
+                      options_.steps * options_.minibatches, update);
 }
 
 absl::Status TrainLoop::Publish() {
@@ -188,7 +193,7 @@ absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
       {"logprob_gap_max", stats.gap_max},
       {"on_policy_tokens", stats.on_policy_tokens},
       {"grad_norm", report.grad_norm},
-      {"lr", WarmupConstant(options_.lr, options_.warmup_steps, state_.optimizer_step - 1)},
+      {"lr", LearningRate(state_.optimizer_step - 1)},
       {"router_entropy", mean(report.router.entropy_sum, report.router.tokens)},
       {"expert_load", report.router.MeanLoadImbalance()},
       {"groups", taken.groups.size()},

@@ -32,6 +32,7 @@ class TrainLoop {
     int64_t steps = 300;
     int64_t minibatches = 1;  // optimizer updates a step
     double lr = 1e-4;
+    double min_lr = 1e-4;     // where the cosine decay ends; lr: none
     int64_t warmup_steps = 5;  // optimizer updates
     reward::RewardOptions reward;
     int64_t checkpoint_every = 25;  // steps
@@ -62,6 +63,7 @@ class TrainLoop {
   // Rank 0 waits for samples and tells the others what to do.
   absl::StatusOr<Command> NextCommand(SamplePool::Taken* taken, double* wait_seconds);
   absl::StatusOr<Updater::Report> Train(const PolicyBatch& batch);
+  double LearningRate(int64_t update) const;
   absl::Status Publish();
   absl::Status Log(const SamplePool::Taken& taken, const std::vector<std::vector<Score>>& scores,
                    const Updater::Report& report, double wait_seconds, double train_seconds);
