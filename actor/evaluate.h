@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "actor/engine.h"
+#include "actor/engine/engine.h"
 #include "actor/links.h"
 #include "actor/pass_at_k.h"
 #include "base/types.h"

@@ -246,7 +246,7 @@ absl::Status RolloutLoop::Step() {
   std::vector<Engine::Finished> done;
   Engine::OnToken on_token;
   if (!sampled_ && options_.on_first_token) {
-    on_token = [this](const SampleKey&, int32_t, float) {
+    on_token = [this](const Engine::Token&) {
       if (!std::exchange(sampled_, true)) options_.on_first_token();
     };
   }

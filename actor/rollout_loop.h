@@ -23,7 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "actor/engine.h"
+#include "actor/engine/engine.h"
 #include "actor/links.h"
 #include "base/queue.h"
 #include "base/types.h"

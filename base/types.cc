@@ -14,7 +14,13 @@ const char* OutcomeName(Verdict::Outcome outcome) {
 }
 
 const char* StopReasonName(StopReason reason) {
-  return reason == StopReason::kEndOfSequence ? "eos" : "length";
+  switch (reason) {
+    case StopReason::kEndOfSequence: return "eos";
+    case StopReason::kLength: return "length";
+    case StopReason::kStop: return "stop";
+    case StopReason::kCancelled: return "cancelled";
+  }
+  return "cancelled";
 }
 
 int64_t DTypeSize(DType dtype) {

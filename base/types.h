@@ -57,11 +57,16 @@ struct Lease {
 struct Segment {
   int64_t weight_version = 0;
   int64_t first_token = 0;  // index into Rollout::tokens
+  // The oldest weights that made some of the keys and values that these tokens saw. Below weight_version: they were
+  // kept when the weights were swapped, and the tokens are on-policy under no version.
+  int64_t kv_version = weight_version;
 };
 
 enum class StopReason {
   kEndOfSequence = 0,  // the model produced its end-of-sequence token (which is part of `tokens`)
   kLength = 1,         // cut at the token budget
+  kStop = 2,           // a stop token or a stop string came (part of `tokens`)
+  kCancelled = 3,      // given up before its end; never trained on
 };
 
 // What the model answered: tokens, and how likely each was under the policy that drew it.
@@ -136,7 +141,7 @@ struct WeightManifest {
 
 // "correct", "wrong", "unparsable", "timeout", "error".
 const char* OutcomeName(Verdict::Outcome outcome);
-const char* StopReasonName(StopReason reason);  // "eos", "length"
+const char* StopReasonName(StopReason reason);  // "eos", "length", "stop", "cancelled"
 // Bytes of one element.
 int64_t DTypeSize(DType dtype);
 const char* DTypeName(DType dtype);  // as safetensors spells it: "F32", "BF16", "F16", "I64"

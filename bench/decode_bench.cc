@@ -10,7 +10,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
-#include "actor/engine.h"
+#include "actor/engine/engine.h"
 #include "base/status.h"
 #include "bench/machine_peaks.h"
 #include "moe/checkpoint.h"
@@ -62,10 +62,10 @@ absl::Status RunWidth(const Options& options, const moe::Model& model, int64_t w
   }
   int64_t tokens = 0;
   std::map<std::string, bool> started;
-  const auto on_first = [&](const SampleKey& key, int32_t, float) {
-    started[key.prompt_id] = true;
+  const auto on_first = [&](const actor::Engine::Token& next) {
+    started[next.key.prompt_id] = true;
   };
-  const auto on_token = [&](const SampleKey&, int32_t, float) { ++tokens; };
+  const auto on_token = [&](const actor::Engine::Token&) { ++tokens; };
   std::vector<actor::Engine::Finished> done;
   while (static_cast<int64_t>(started.size()) < width && engine->pending() > 0) {
     PONDER_RETURN_IF_ERROR(engine->Step(&done, on_first));

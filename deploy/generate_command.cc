@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "actor/engine.h"
+#include "actor/engine/engine.h"
 #include "actor/evaluate.h"
 #include "base/atomic_file.h"
 #include "base/status.h"
@@ -65,7 +65,8 @@ absl::Status RunGenerate(const GenerateOptions& options) {
   PONDER_RETURN_IF_ERROR(engine->Enqueue(std::move(request)));
 
   std::vector<actor::Engine::Finished> done;
-  const auto stream = [&](const SampleKey&, int32_t token, float) {
+  const auto stream = [&](const actor::Engine::Token& next) {
+    const int32_t token = next.token.token;
     if (options.json || token == model.config.eos_token_id) return;
     const std::string text = data::ByteTokenizer::Decode({token}, /*keep_special=*/true);
     std::fwrite(text.data(), 1, text.size(), stdout);

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "actor/engine.h"
+#include "actor/engine/engine.h"
 #include "data/tokenizer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -1,4 +1,4 @@
-#include "actor/kv_pages.h"
+#include "actor/engine/kv_pages.h"
 
 #include <set>
 

@@ -1,4 +1,4 @@
-#include "actor/engine.h"
+#include "actor/engine/engine.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "actor/running_batch.h"
+#include "actor/engine/running_batch.h"
 #include "base/check.h"
 #include "base/status.h"
 
@@ -21,6 +21,45 @@ int64_t PageBytes(const moe::ModelConfig& config) {
          int64_t{sizeof(float)};
 }
 
+absl::Status CheckSampling(const kernels::SamplingOptions& sampling, int64_t vocab) {
+  if (!(sampling.temperature >= 0) || !std::isfinite(sampling.temperature))
+    return absl::InvalidArgumentError("temperature must be 0 (greedy) or more");
+  if (!(sampling.top_p > 0 && sampling.top_p <= 1))
+    return absl::InvalidArgumentError("top_p must be in (0, 1]");
+  if (sampling.top_k < 0) return absl::InvalidArgumentError("top_k must be 0 (off) or more");
+  if (!(sampling.min_p >= 0 && sampling.min_p < 1))
+    return absl::InvalidArgumentError("min_p must be in [0, 1)");
+  if (!(sampling.repetition_penalty > 0) || !std::isfinite(sampling.repetition_penalty))
+    return absl::InvalidArgumentError("repetition_penalty must be above 0");
+  for (const auto& [token, bias] : sampling.logit_bias) {
+    if (token < 0 || token >= vocab || !std::isfinite(bias)) {
+      return absl::InvalidArgumentError(absl::StrCat("logit_bias of token ", token, " is ", bias,
+                                                     "; it must be finite, and the token below ",
+                                                     vocab));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckEnd(const Engine::Request& request, const Engine::Options& options,
+                      int64_t vocab) {
+  for (const std::string& stop : request.stop_strings) {
+    if (stop.empty()) return absl::InvalidArgumentError("a stop string is empty");
+  }
+  if (!request.stop_strings.empty() && options.token_text == nullptr) {
+    return absl::InvalidArgumentError(
+        "stop_strings need Engine::Options::token_text, the text of a token");
+  }
+  const Engine::ThinkBudget& think = request.think;
+  if (think.tokens >= 0 && (think.close < 0 || think.close >= vocab)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a budget for thinking needs the token that closes a thought; it is ", think.close));
+  }
+  if (request.top_logprobs < 0 || request.top_logprobs > vocab)
+    return absl::InvalidArgumentError("top_logprobs must be from 0 to the size of the vocabulary");
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 struct Engine::State {
@@ -30,9 +69,7 @@ struct Engine::State {
 };
 
 int64_t Engine::LeastKvCacheMib(const moe::ModelConfig& config) {
-  // One page more than the longest sequence: while siblings wait, their prompt's last page is held
-  // beside the copies.
-  const int64_t pages = PagesFor(config.max_position_embeddings) + 1;
+  const int64_t pages = PagesFor(config.max_position_embeddings);
   return (pages * PageBytes(config) + kMib - 1) / kMib;
 }
 
@@ -77,12 +114,8 @@ absl::Status Engine::Check(const Request& request) const {
           name, " has token ", token, ", outside the vocabulary of ", config.vocab_size));
     }
   }
-  const kernels::SamplingOptions& sampling = request.sampling;
-  if (!(sampling.temperature >= 0) || !std::isfinite(sampling.temperature)) {
-    return absl::InvalidArgumentError("temperature must be 0 (greedy) or more");
-  }
-  if (!(sampling.top_p > 0 && sampling.top_p <= 1))
-    return absl::InvalidArgumentError("top_p must be in (0, 1]");
+  PONDER_RETURN_IF_ERROR(CheckSampling(request.sampling, config.vocab_size));
+  PONDER_RETURN_IF_ERROR(CheckEnd(request, state_->batch.options(), config.vocab_size));
   if (state_->batch.IsLive(request.key)) {
     return absl::InvalidArgumentError(
         absl::StrCat(name, ", sample ", request.key.sample_index, " is being generated already"));
@@ -101,6 +134,10 @@ absl::Status Engine::Step(std::vector<Finished>* done, const OnToken& on_token) 
   return absl::OkStatus();
 }
 
+std::optional<Engine::Finished> Engine::Cancel(const SampleKey& key) {
+  return state_->batch.Cancel(key);
+}
+
 int64_t Engine::pending() const { return state_->batch.pending(); }
 
 absl::Status Engine::SetModel(const moe::Model& model, int64_t version) {
@@ -114,6 +151,7 @@ absl::Status Engine::SetModel(const moe::Model& model, int64_t version) {
 
 int64_t Engine::version() const { return state_->batch.version(); }
 int64_t Engine::pages_in_use() const { return state_->batch.pages_in_use(); }
+Engine::Stats Engine::stats() const { return state_->batch.stats(); }
 const moe::ModelConfig& Engine::config() const { return state_->batch.config(); }
 
 absl::StatusOr<std::vector<Engine::Finished>> GenerateAll(
