@@ -7,6 +7,7 @@
 #include <string>
 
 #include "verifier/math/budget.h"
+#include "verifier/math/flint_thread.h"
 #include "verifier/math/tree.h"
 
 namespace ponder::verifier::math {
@@ -14,7 +15,10 @@ namespace ponder::verifier::math {
 // A complex ball. Value type.
 class Ball {
  public:
-  Ball() { acb_init(value_); }
+  Ball() {
+    FreeFlintCachesAtThreadEnd();
+    acb_init(value_);
+  }
   Ball(const Ball& other) : Ball() { acb_set(value_, other.value_); }
   Ball(Ball&& other) noexcept : Ball() { acb_swap(value_, other.value_); }
   Ball& operator=(Ball other) noexcept {

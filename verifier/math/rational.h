@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
+#include "verifier/math/flint_thread.h"
 
 namespace ponder::verifier::math {
 
@@ -15,7 +16,10 @@ namespace ponder::verifier::math {
 // looks at Bits() first.
 class Rational {
  public:
-  Rational() { fmpq_init(value_); }
+  Rational() {
+    FreeFlintCachesAtThreadEnd();
+    fmpq_init(value_);
+  }
   Rational(long integer) : Rational() { fmpq_set_si(value_, integer, 1); }  // NOLINT: a number
   Rational(long numerator, unsigned long denominator) : Rational() {
     fmpq_set_si(value_, numerator, denominator);
