@@ -32,14 +32,42 @@ absl::StatusOr<std::string> Field(const Json& object, const char* name) {
   return found->get<std::string>();
 }
 
+// What a grader gets to know of a line beside the response, by kind; of others "gold" alone.
+struct Fields {
+  absl::string_view kind;
+  std::vector<const char*> names;
+};
+const std::vector<Fields>& FieldsByKind() {
+  static const auto* const fields = new std::vector<Fields>{
+      {"choice", {"gold", "options"}},
+      {"code", {"language", "tests", "limits"}},
+      {"judge", {"question", "gold"}},
+      {"puzzle", {"family", "instance"}},
+  };
+  return *fields;
+}
+
+// The ground truth of a line: its "gold", or a JSON object of the fields of its kind.
+absl::StatusOr<std::string> Gold(absl::string_view kind, const Json& object) {
+  Json parts;
+  for (const Fields& fields : FieldsByKind()) {
+    if (fields.kind != kind) continue;
+    for (const char* name : fields.names) {
+      if (object.contains(name)) parts[name] = object[name];
+    }
+  }
+  if (parts.empty() || (parts.size() == 1 && parts.contains("gold"))) return Field(object, "gold");
+  return parts.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 absl::StatusOr<std::string> GradeLine(const Graders& graders, const std::string& text) {
   const Json object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (object.is_discarded()) return absl::InvalidArgumentError("not JSON");
   if (!object.is_object()) return absl::InvalidArgumentError("not a JSON object");
   PONDER_ASSIGN_OR_RETURN(const std::string kind, Field(object, "kind"));
   PONDER_ASSIGN_OR_RETURN(const Grader* grader, graders.Find(kind));
-  PONDER_ASSIGN_OR_RETURN(const std::string gold, Field(object, "gold"));
   PONDER_ASSIGN_OR_RETURN(const std::string response, Field(object, "response"));
+  PONDER_ASSIGN_OR_RETURN(const std::string gold, Gold(kind, object));
   const Verdict verdict = TimedGrade(*grader, {gold, response}, absl::InfiniteFuture());
   Json answer;
   answer["id"] = object.value("id", Json());

@@ -18,9 +18,12 @@ struct OfflineReport {
 };
 
 // A line {"id", "kind", "gold", "response"} gives a line {"id", "verdict", "detail", "extracted",
-// "reason"}; `id` may be any JSON value. A line that is not such an object, or of an unknown kind,
-// gives no line in `out` but one in `errors` with its number. Empty lines are passed over. Blocks
-// of lines are judged by `threads` threads. Unavailable: `out` can't be written.
+// "reason"}; `id` may be any JSON value. Kinds with more to their ground truth than "gold" name its
+// parts as fields: choice {gold, options}, puzzle {family, instance}, code {language, tests,
+// limits}, judge {question, gold}; the grader's gold is then a JSON object of them. A line that is
+// not such an object, or of an unknown kind, gives no line in `out` but one in `errors` with its
+// number. Empty lines are passed over. Blocks of lines are judged by `threads` threads.
+// Unavailable: `out` can't be written.
 absl::StatusOr<OfflineReport> GradeLines(const Graders& graders, int threads, std::istream& in,
                                          std::ostream& out, std::ostream& errors);
 

@@ -1,7 +1,10 @@
 #include "verifier/offline.h"
 
+#include <memory>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -61,6 +64,39 @@ TEST(Offline, NamesBrokenLinesAndGradesTheOthers) {
             "line 3: not JSON\n"
             "line 4: no grader of kind 'alchemy'; known: math\n"
             "line 5: 'gold' is not a string\n");
+}
+
+// Says what it got for a gold.
+class EchoGrader final : public Grader {
+ public:
+  Verdict Grade(const Question& question, absl::Time deadline) const override {
+    Verdict verdict;
+    verdict.extracted = std::string(question.gold);
+    return verdict;
+  }
+  absl::Status CheckGold(absl::string_view gold) const override { return absl::OkStatus(); }
+};
+
+TEST(Offline, GathersTheFieldsOfAKindAsGold) {
+  Graders::Map map;
+  for (const char* kind : {"choice", "puzzle", "judge", "plain"}) {
+    map[kind] = std::make_unique<EchoGrader>();
+  }
+  std::istringstream in(R"({"kind": "choice", "gold": "A", "options": ["x", "y"], "response": ""}
+{"kind": "choice", "gold": "A", "response": "", "note": "ignored"}
+{"kind": "puzzle", "family": "maze", "instance": {"n": 3}, "response": ""}
+{"kind": "judge", "question": "q", "gold": "g", "response": ""}
+{"kind": "plain", "question": "q", "gold": "g", "response": ""})");
+  std::ostringstream out, errors;
+  ASSERT_TRUE(GradeLines(Graders(std::move(map)), 1, in, out, errors).ok());
+  EXPECT_EQ(errors.str(), "");
+  std::vector<std::string> golds;
+  std::istringstream answers(out.str());
+  for (std::string line; std::getline(answers, line);)
+    golds.push_back(nlohmann::json::parse(line)["extracted"]);
+  EXPECT_THAT(golds, testing::ElementsAre(R"({"gold":"A","options":["x","y"]})", "A",
+                                          R"({"family":"maze","instance":{"n":3}})",
+                                          R"({"question":"q","gold":"g"})", "g"));
 }
 
 TEST(Offline, SaysWhenItCantWrite) {
