@@ -47,8 +47,14 @@ const Node* ExpressionParser::CommandAtom() {
     Advance();
     return list->kind == Kind::kList ? Make(Kind::kTuple, list->children, "()") : list;
   }
-  if (IsAccent(name))
-    return SymbolWithMarks(absl::StrCat(name == "overline" ? "bar" : name, "(", RawGroup(), ")"));
+  if (IsAccent(name)) {
+    const std::string letter = RawGroup();
+    // The unit vectors, which books write in bold: as bare letters are.
+    if (name == "hat" && (letter == "imath" || letter == "i")) return Make(Kind::kI, {});
+    if (name == "hat" && (letter == "jmath" || letter == "j" || letter == "k"))
+      return SymbolWithMarks(letter.substr(0, 1));
+    return SymbolWithMarks(absl::StrCat(name == "overline" ? "bar" : name, "(", letter, ")"));
+  }
   if (name == "angle" || name == "triangle") {
     std::string points = name + " ";
     while (Peek().type == TokenType::kWord) {

@@ -42,7 +42,7 @@ class ExpressionParser {
   const Node* Time(const Nodes& parts);
   const Node* WithUnit(const Node* value, size_t start);
   bool OpenedInUnit() const;
-  const Node* Measured(const Node* value, const std::string& unit);
+  const Node* Measured(const Node* value, absl::string_view unit);
   static bool IsNoun(absl::string_view words);
 
   // A sum and below.

@@ -122,7 +122,11 @@ absl::string_view AfterAnnouncement(absl::string_view text) {
     if (!starts[static_cast<unsigned char>(text[at])]) continue;
     absl::string_view rest = text.substr(at);
     if (absl::StartsWith(rest, "A:") && (at == 0 || text[at - 1] == '\n')) return rest.substr(2);
-    if (EatAnnouncement(&rest) && !absl::StripAsciiWhitespace(rest).empty()) return rest;
+    if (!EatAnnouncement(&rest) || absl::StripAsciiWhitespace(rest).empty()) continue;
+    // "The answer is 3? No" announces nothing.
+    constexpr size_t kMaxQuestion = 200;  // so that extraction stays linear
+    const absl::string_view tail = absl::StripLeadingAsciiWhitespace(rest).substr(0, kMaxQuestion);
+    if (!absl::StartsWith(tail.substr(FirstSentence(tail).size()), "?")) return rest;
   }
   return {};
 }
@@ -215,7 +219,8 @@ Extraction ExtractAnswer(absl::string_view response) {
   const absl::string_view whole = absl::StripAsciiWhitespace(text);
   if (whole.empty()) return {};
   Arena arena;
-  if (whole.size() <= kMaxWholeBytes && !IsProse(whole) &&
+  // "A: 17" announces 17; it is no ratio.
+  if (whole.size() <= kMaxWholeBytes && !absl::StartsWith(whole, "A: ") && !IsProse(whole) &&
       ParseMath(whole, &arena).tree != nullptr) {
     return {AnswerSource::kWhole, {std::string(whole)}, ""};
   }

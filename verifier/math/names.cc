@@ -2,6 +2,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
 
 namespace ponder::verifier::math {
 namespace {
@@ -82,16 +84,53 @@ bool IsAccent(absl::string_view name) {
   return names->contains(name);
 }
 
-std::optional<long> NumberNamed(absl::string_view word) {
+std::optional<long> MagnitudeNamed(absl::string_view word) {
   static const auto* map = new absl::flat_hash_map<absl::string_view, long>{
+      {"hundred", 100},      {"thousand", 1000},        {"million", 1'000'000},
+      {"millions", 1000000}, {"billion", 1000'000'000}, {"trillion", 1000'000'000'000}};
+  const auto found = map->find(absl::AsciiStrToLower(word));
+  return found == map->end() ? std::nullopt : std::optional<long>(found->second);
+}
+
+std::optional<long> NumberNamed(absl::string_view words) {
+  static const auto* small = new absl::flat_hash_map<absl::string_view, long>{
       {"zero", 0},     {"one", 1},      {"two", 2},        {"three", 3},     {"four", 4},
       {"five", 5},     {"six", 6},      {"seven", 7},      {"eight", 8},     {"nine", 9},
       {"ten", 10},     {"eleven", 11},  {"twelve", 12},    {"thirteen", 13}, {"fourteen", 14},
       {"fifteen", 15}, {"sixteen", 16}, {"seventeen", 17}, {"eighteen", 18}, {"nineteen", 19},
       {"twenty", 20},  {"thirty", 30},  {"forty", 40},     {"fifty", 50},    {"sixty", 60},
-      {"seventy", 70}, {"eighty", 80},  {"ninety", 90},    {"hundred", 100}};
-  const auto found = map->find(word);
-  return found == map->end() ? std::nullopt : std::optional<long>(found->second);
+      {"seventy", 70}, {"eighty", 80},  {"ninety", 90}};
+  long total = 0, below_thousand = 0;
+  long room = 1000;                        // what is added now must be less than this
+  long magnitude = 1'000'000'000'000'000;  // and what it is times, than this
+  bool any = false, pending = false;       // pending: `below_thousand` has a number
+  for (const absl::string_view word : absl::StrSplit(words, ' ')) {
+    if (word == "and" && any) continue;
+    const std::optional<long> times = MagnitudeNamed(word);
+    const auto found = small->find(word);
+    if (times == 100) {
+      if (below_thousand >= 100 || (any && !pending)) return std::nullopt;
+      below_thousand = pending ? below_thousand * 100 : 100;
+      room = 100;
+      pending = true;
+    } else if (times.has_value()) {
+      if (*times >= magnitude || (any && !pending)) return std::nullopt;
+      total += (pending ? below_thousand : 1) * *times;
+      magnitude = *times;
+      below_thousand = 0;
+      room = 1000;
+      pending = false;
+    } else if (found != small->end() && found->second < room) {
+      below_thousand += found->second;
+      // After "twenty" only "one" to "nine"; after "nine" nothing but a magnitude.
+      room = found->second >= 20 ? 10 : 0;
+      pending = true;
+    } else {
+      return std::nullopt;
+    }
+    any = true;
+  }
+  return any ? std::optional<long>(total + below_thousand) : std::nullopt;
 }
 
 }  // namespace ponder::verifier::math

@@ -22,7 +22,10 @@ bool IsUnevaluatedFunction(absl::string_view name);
 // "overline", "vec", ...: what marks a symbol.
 bool IsAccent(absl::string_view name);
 
-// "zero" to "twenty", "thirty", ..., "hundred".
-std::optional<long> NumberNamed(absl::string_view lower_case_word);
+// "seven", "twenty one", "two thousand five hundred and six": whole numbers in words, one space
+// apart.
+std::optional<long> NumberNamed(absl::string_view lower_case_words);
+// "hundred", "thousand", "million", ... in any case: what a number before it is times.
+std::optional<long> MagnitudeNamed(absl::string_view word);
 
 }  // namespace ponder::verifier::math

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "verifier/math/expression_parser.h"
+#include "verifier/math/names.h"
 #include "verifier/math/prepare_tokens.h"
 #include "verifier/math/units.h"
 
@@ -241,7 +242,18 @@ bool ExpressionParser::OpenedInUnit() const {
   return i > 1 && tokens_[i - 1].IsPunct('{') && tokens_[i - 2].IsPunct('^');
 }
 
-const Node* ExpressionParser::Measured(const Node* value, const std::string& unit) {
+const Node* ExpressionParser::Measured(const Node* value, absl::string_view unit) {
+  // 5 million people: the number is five million.
+  for (;;) {
+    unit = absl::StripAsciiWhitespace(unit);
+    const size_t end = std::min(unit.find_first_of(" .-"), unit.size());
+    const std::optional<long> times = MagnitudeNamed(unit.substr(0, end));
+    if (!times) break;
+    if (Full()) return OverBudget();
+    value = arena_.Product(value, arena_.Number(*times));
+    unit.remove_prefix(std::min(unit.size(), end + 1));
+    if (unit.empty()) return value;
+  }
   std::string word;
   for (const char c : unit) {
     if (c != '.') word.push_back(absl::ascii_tolower(c));
@@ -251,16 +263,20 @@ const Node* ExpressionParser::Measured(const Node* value, const std::string& uni
   if (word == "degrees" || word == "degree" || word == "deg") return Make(Kind::kDegree, {value});
   if (word == "rad" || word == "radians" || word == "radian") return value;
   if (!ParseUnit(unit) && !IsNoun(word)) return Fail();
-  return Make(Kind::kQuantity, {value}, unit);
+  return Make(Kind::kQuantity, {value}, std::string(unit));
 }
 
 // Whether words after a number can name what is counted: they don't argue.
 bool ExpressionParser::IsNoun(absl::string_view words) {
   static constexpr absl::string_view kArguing[] = {
-      "not",       "is",    "isn",   "are",   "was",     "wrong", "if",    "but",   "no",
-      "when",      "where", "for",   "with",  "because", "as",    "since", "maybe", "approximately",
-      "about",     "than",  "then",  "times", "so",      "to",    "from",  "see",   "correct",
-      "incorrect", "be",    "which", "that",  "it",      "mod",   "base"};
+      "not",   "is",      "isn",     "are",       "was",     "wrong",
+      "if",    "but",     "no",      "when",      "where",   "for",
+      "with",  "because", "as",      "since",     "maybe",   "approximately",
+      "about", "than",    "then",    "times",     "so",      "to",
+      "from",  "see",     "correct", "incorrect", "be",      "which",
+      "that",  "it",      "mod",     "base",      "or",      "nor",
+      "least", "most",    "neither", "either",    "between", "under",
+      "over",  "except"};
   absl::string_view rest = words;
   while (!rest.empty()) {
     size_t end = 0;

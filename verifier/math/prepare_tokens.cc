@@ -1,11 +1,13 @@
 #include "verifier/math/prepare_tokens.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/strip.h"
 #include "verifier/math/names.h"
 #include "verifier/math/units.h"
 
@@ -37,6 +39,57 @@ absl::string_view CommandOf(absl::string_view word) {
   if (word == "union") return "cup";
   if (word == "pm") return "pm";
   return "";
+}
+
+// Displays of several lines, which mean no more than their lines: "x &= 1 + 2 \\\\ &= 3" is a
+// chain, "x = 1 \\\\ y = 2" a list. Cases with columns are piecewise functions and stay as they
+// are.
+bool IsDisplay(absl::string_view environment) {
+  static constexpr absl::string_view kDisplays[] = {
+      "aligned", "align",    "align*",   "alignedat", "split",    "gather",
+      "gather*", "gathered", "eqnarray", "eqnarray*", "equation", "equation*"};
+  return std::find(std::begin(kDisplays), std::end(kDisplays), environment) != std::end(kDisplays);
+}
+
+std::vector<Token> FlattenDisplays(std::vector<Token> tokens) {
+  const auto environment = [](const Token& token, absl::string_view prefix) {
+    absl::string_view name = token.type == TokenType::kCommand ? token.text : absl::string_view();
+    return absl::ConsumePrefix(&name, prefix) ? name : absl::string_view();
+  };
+  std::vector<Token> flat;
+  flat.reserve(tokens.size());
+  std::string inside;  // the display at hand
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    Token& token = tokens[i];
+    const absl::string_view begins = environment(token, "begin:");
+    if (inside.empty() && !begins.empty()) {
+      bool columns = false;
+      for (size_t j = i; begins == "cases" && j < tokens.size() && !columns; ++j)
+        columns = tokens[j].IsPunct('&');
+      if (IsDisplay(begins) || (begins == "cases" && !columns)) {
+        inside = std::string(begins);
+        continue;
+      }
+    } else if (!inside.empty() && environment(token, "end:") == inside) {
+      inside.clear();
+      continue;
+    } else if (!inside.empty() && token.IsPunct('&')) {
+      continue;
+    } else if (!inside.empty() && token.IsPunct('\n')) {
+      size_t next = i + 1;
+      while (next < tokens.size() && (tokens[next].IsPunct('&') || tokens[next].IsPunct('\n')))
+        ++next;
+      const bool goes_on = next == tokens.size() || tokens[next].type == TokenType::kRelation ||
+                           tokens[next].type == TokenType::kEnd ||
+                           !environment(tokens[next], "end:").empty() || flat.empty() ||
+                           flat.back().IsPunct(',');
+      if (goes_on) continue;
+      token.symbol = ',';
+      token.text = ",";
+    }
+    flat.push_back(std::move(token));
+  }
+  return flat;
 }
 
 class Preparer {
@@ -180,7 +233,7 @@ char HalfOfDay(absl::string_view text) {
 }
 
 std::vector<Token> PrepareTokens(std::vector<Token> tokens) {
-  return Preparer(std::move(tokens)).Run();
+  return Preparer(FlattenDisplays(std::move(tokens))).Run();
 }
 
 }  // namespace ponder::verifier::math

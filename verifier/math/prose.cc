@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/strip.h"
 #include "verifier/math/names.h"
 #include "verifier/math/unicode.h"
 #include "verifier/math/units.h"
@@ -122,11 +123,23 @@ class Walker {
       after_number_ = false;
     } else if (after_number_ && (word == "percent" || word == "pct" || word == "degrees")) {
     } else {
-      Close(i);
+      // "1/3, or about 33%": the "or" is no part of what comes first.
+      const absl::string_view before = absl::StripTrailingAsciiWhitespace(text_.substr(0, i));
+      Close(IsRestated(i + word.size()) ? before.size() - 3 : i);
       denied_ = word == "not" || word == "t" || word == "never";
       return end;
     }
     return end;
+  }
+
+  // Whether "or about", "or approximately" stands before: what follows only says again, less
+  // exactly, what came first.
+  bool IsRestated(size_t start) const {
+    absl::string_view before = absl::StripTrailingAsciiWhitespace(text_.substr(0, start));
+    bool roughly = false;
+    for (const absl::string_view word : {"about", "approximately", "roughly", "around"})
+      roughly = roughly || absl::ConsumeSuffix(&before, word);
+    return roughly && absl::EndsWith(absl::StripTrailingAsciiWhitespace(before), " or");
   }
 
   void Close(size_t end) {
@@ -135,7 +148,7 @@ class Walker {
     start_ = kNone;
     const bool solid = std::exchange(solid_, false);
     after_number_ = false;
-    if (!solid) return;
+    if (!solid || (!best_.empty() && IsRestated(start))) return;
     best_ = denied_ ? "" : std::string(Trim(text_.substr(start, end - start)));
     denied_ = false;
   }

@@ -104,16 +104,28 @@ bool SameSpelling(absl::string_view gold, absl::string_view answer) {
                                                             {"\\right", ""},
                                                             {"\\,", ""},
                                                             {"\\!", ""},
-                                                            {"\\;", ""},
-                                                            {"\\ ", ""},
+                                                            {"\\;", " "},
+                                                            {"\\ ", " "},
                                                             {"\\(", ""},
                                                             {"\\)", ""},
                                                             {"\\dfrac", "\\frac"},
                                                             {"\\tfrac", "\\frac"},
                                                             {"$", ""},
-                                                            {"~", ""}});
-    plain.erase(std::remove_if(plain.begin(), plain.end(), absl::ascii_isspace), plain.end());
-    return std::string(absl::StripSuffix(plain, "."));
+                                                            {"~", " "}});
+    std::string packed;
+    bool gap = false;
+    for (const char c : plain) {
+      if (absl::ascii_isspace(c)) {
+        gap = true;
+        continue;
+      }
+      // "1 2" is not spelled like "12".
+      if (gap && absl::ascii_isdigit(c) && !packed.empty() && absl::ascii_isdigit(packed.back()))
+        packed.push_back(' ');
+      packed.push_back(c);
+      gap = false;
+    }
+    return std::string(absl::StripSuffix(packed, "."));
   };
   const std::string a = spelling(gold);
   const bool says_something = std::any_of(a.begin(), a.end(), [](char c) {
@@ -137,6 +149,31 @@ bool IsWordy(absl::string_view text) {
   return !FunctionNamed(normal) && normal != "pi" && normal != "infinity" && !IsGreek(normal);
 }
 
+namespace {
+
+// Whether another letter of a choice follows: "B, C", "or (B)", "and D" behind the first one.
+bool NamesAnother(absl::string_view rest, char letter) {
+  const size_t start = [&] {
+    size_t i = 0;
+    for (;;) {
+      while (i < rest.size() && absl::StrContains(" .,;:()[]/&-", rest.substr(i, 1))) ++i;
+      const absl::string_view word = rest.substr(i, 3);
+      if (word == "or " || word == "or(") {
+        i += 2;
+      } else if (absl::StartsWith(rest.substr(i), "and ") ||
+                 absl::StartsWith(rest.substr(i), "and(")) {
+        i += 3;
+      } else {
+        return i;
+      }
+    }
+  }();
+  return start < rest.size() && absl::ascii_isupper(rest[start]) && rest[start] != letter &&
+         (start + 1 == rest.size() || absl::StrContains(" .,;:()[]/&-", rest.substr(start + 1, 1)));
+}
+
+}  // namespace
+
 char ChoiceOf(absl::string_view text) {
   std::string plain = WithoutFonts(ToLatex(text));
   for (char& c : plain) {
@@ -151,8 +188,12 @@ char ChoiceOf(absl::string_view text) {
   if (rest.empty()) return bracket ? 0 : letter;
   if (bracket) {
     rest = absl::StripLeadingAsciiWhitespace(rest);
-    return absl::StartsWith(rest, ")") || absl::StartsWith(rest, "]") ? letter : 0;
+    return (absl::StartsWith(rest, ")") || absl::StartsWith(rest, "]")) &&
+                   !NamesAnother(rest.substr(1), letter)
+               ? letter
+               : 0;
   }
+  if (NamesAnother(rest, letter)) return 0;
   if (absl::StrContains(".):,", rest.substr(0, 1))) return letter;
   // "C Cecile", but no "A valid answer"
   return rest.size() > 1 && rest[0] == ' ' && absl::ascii_isupper(rest[1]) ? letter : 0;

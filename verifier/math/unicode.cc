@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
 namespace ponder::verifier::math {
@@ -300,6 +301,11 @@ std::string ToLatex(absl::string_view text) {
     }
     if (const char digit = OtherDigit(c)) {
       out.push_back(digit);
+      continue;
+    }
+    // 3万 is 30000.
+    if ((c == 0x4E07 || c == 0x4EBF) && !out.empty() && absl::ascii_isdigit(out.back())) {
+      out += c == 0x4E07 ? "\\cdot 10^{4}" : "\\cdot 10^{8}";
       continue;
     }
     const auto found =

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "verifier/math/names.h"
 
 namespace ponder::verifier::math {
 namespace {
@@ -170,7 +171,7 @@ std::optional<Unit> ParseUnit(absl::string_view text) { return Reader(text).Run(
 
 bool IsUnitWord(absl::string_view word) {
   return word == "square" || word == "sq" || word == "cubic" || word == "per" ||
-         Units().contains(word);
+         MagnitudeNamed(word).has_value() || Units().contains(word);
 }
 
 }  // namespace ponder::verifier::math

@@ -21,7 +21,7 @@ struct Unit {
 // and spaces. nullopt: not a unit that is known.
 std::optional<Unit> ParseUnit(absl::string_view text);
 
-// Whether one word of it is known: "cm", "feet".
+// Whether one word of it is known: "cm", "feet"; or a magnitude, "million".
 bool IsUnitWord(absl::string_view word);
 
 }  // namespace ponder::verifier::math

@@ -275,6 +275,53 @@ TEST(MathPolicy, Words) {
   });
 }
 
+TEST(MathPolicy, NumbersInWordsAndMagnitudes) {
+  Expect({
+      {"21", "\\text{twenty-one}", true},
+      {"2506", "two thousand five hundred and six", true},
+      {"100", "one hundred", true},
+      {"1000005", "one million five", true},
+      {"11", "five six", false},
+      {"25", "twenty fifteen", false},
+      {"1200", "two hundred one thousand", false},
+      {"1,500,000", "\\$1.5\\text{ million}", true},
+      {"5000000", "5 \\text{ million people}", true},
+      {"5", "5 \\text{ million}", false},
+      {"50000", "5万", true},
+      {"300000000", "3亿", true},
+      {"5", "5万", false},
+  });
+  EXPECT_EQ(Grade("5000000", "There are 5 million people.").outcome, Outcome::kCorrect);
+  EXPECT_EQ(Grade("5", "There are 5 million people.").outcome, Outcome::kWrong);
+}
+
+TEST(MathPolicy, HedgesAreNoAnswer) {
+  Expect({
+      {"3", "3 \\text{ or more}", false},
+      {"3", "\\text{at least } 3", false},
+      {"3", "3 \\text{ or } 4", false},
+      {"\\text{(A)}", "(A) or (B)", false},
+      {"A", "A, B, C, D", false},
+      {"A", "A B C D", false},
+      {"A", "A. Apples", true},
+      {"12", "1 2", false},
+  });
+  EXPECT_EQ(Grade("3", "The answer is 3? No, it is 4.").outcome, Outcome::kWrong);
+  EXPECT_EQ(Grade("4", "The answer is 3? No, it is 4.").outcome, Outcome::kCorrect);
+  EXPECT_EQ(Grade("1/3", "The probability is $\\frac{1}{3}$, or about 33.3%.").outcome,
+            Outcome::kCorrect);
+}
+
+TEST(MathPolicy, Displays) {
+  Expect({
+      {"30", "\\begin{aligned} x &= 10 + 20 \\\\ &= 30 \\end{aligned}", true},
+      {"30", "\\begin{aligned} x &= 10 + 20 \\\\ &= 31 \\end{aligned}", false},
+      {"(1,2)", "\\begin{cases} x=1 \\\\ y=2 \\end{cases}", true},
+      {"\\begin{cases} x=1 \\\\ y=2 \\end{cases}", "x=1, y=2", true},
+      {"\\begin{cases} x=1 \\\\ y=2 \\end{cases}", "x=2, y=1", false},
+  });
+}
+
 TEST(MathPolicy, UnevaluatedIsNoAnswer) {
   Expect({
       {"5050", "\\sum_{k=1}^{100}k", false},
@@ -313,6 +360,13 @@ TEST(MathGrader, TellsWhyThereIsNoVerdict) {
   EXPECT_EQ(Grade("", "5").outcome, Outcome::kError);
   EXPECT_EQ(Grade("", "").detail, "unparsable_gold");
   EXPECT_EQ(Grade("\\frac{0}{0}", "\\boxed{\\frac{0}{0}}").detail, "unparsable_gold");
+}
+
+TEST(MathGrader, ReadsDatesAsWords) {
+  EXPECT_EQ(Grade("\\text{June 20}", "June 20").outcome, Outcome::kCorrect);
+  EXPECT_EQ(Grade("\\text{June 20}", "The answer is June 20.").outcome, Outcome::kCorrect);
+  EXPECT_NE(Grade("\\text{June 20}", "The answer is June 21.").outcome, Outcome::kCorrect);
+  EXPECT_EQ(Grade("17", "A: 17").outcome, Outcome::kCorrect);
 }
 
 TEST(MathGrader, ReadsGoldsAsDataSetsWriteThem) {
