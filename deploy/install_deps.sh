@@ -4,7 +4,8 @@ set -euo pipefail
 packages=(g++ cmake ninja-build ccache pkg-config clang libtorch-dev libgrpc++-dev libgrpc-dev protobuf-compiler protobuf-compiler-grpc
   libprotobuf-dev libabsl-dev libopenmpi-dev openmpi-bin libgtest-dev libgmock-dev libbenchmark-dev libyaml-cpp-dev
   nlohmann-json3-dev libcli11-dev libspdlog-dev libsqlite3-dev sqlite3 zlib1g-dev
-  libflint-dev libflint-arb-dev libseccomp-dev python3-minimal python3 bubblewrap)
+  libflint-dev libflint-arb-dev libseccomp-dev python3-minimal python3 bubblewrap
+  libcpp-httplib-dev openssl python3-grpcio python3-protobuf)
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

@@ -7,29 +7,76 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/atomic_file.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "grpc/support/log.h"
+#include "verifier/counters.h"
 #include "verifier/graders.h"
+#include "verifier/judge/http_chat_model.h"
+#include "verifier/judge/judge_grader.h"
 #include "verifier/offline.h"
+#include "verifier/remote.h"
+#include "verifier/self_test.h"
 #include "verifier/server.h"
 
 namespace {
 
+namespace verifier = ponder::verifier;
+
 struct Flags {
-  ponder::verifier::Server::Options server;
-  std::string port_file;
+  verifier::Server::Options server;
+  verifier::RemoteVerifier::Options remote;
+  verifier::HttpChatModel::Options judge_model;
+  verifier::JudgePanel::Options judge;
+  std::string judge_key_file;
+  double judge_timeout_seconds = 60, call_timeout_seconds = 120;
+  bool judge_math = false;
+  std::string port_file, metrics_port_file;
   double grace_seconds = 10;
   std::string in, out = "-";
   int threads = std::max(1u, std::thread::hardware_concurrency());
+  int calls = 16;
 };
+
+// The graders of this process, and the judge model that some of them ask.
+struct Bench {
+  verifier::Counters counters;
+  std::unique_ptr<verifier::HttpChatModel> model;
+  std::unique_ptr<verifier::JudgePanel> panel;
+  std::unique_ptr<verifier::Graders> graders;
+};
+
+absl::StatusOr<std::unique_ptr<Bench>> MakeBench(Flags flags) {
+  auto bench = std::make_unique<Bench>();
+  verifier::Graders::Map map = verifier::ShippedGraders();
+  if (!flags.judge_model.url.empty()) {
+    if (!flags.judge_key_file.empty()) {
+      PONDER_ASSIGN_OR_RETURN(const std::string key, ponder::ReadFile(flags.judge_key_file));
+      flags.judge_model.key = std::string(absl::StripAsciiWhitespace(key));
+    }
+    PONDER_ASSIGN_OR_RETURN(bench->model, verifier::HttpChatModel::Create(flags.judge_model));
+    flags.judge.timeout = absl::Seconds(flags.judge_timeout_seconds);
+    bench->panel =
+        std::make_unique<verifier::JudgePanel>(flags.judge, *bench->model, &bench->counters);
+    map["judge"] = std::make_unique<verifier::JudgeGrader>(bench->panel.get());
+    if (flags.judge_math) {
+      map["math"] =
+          std::make_unique<verifier::JudgeFallback>(std::move(map["math"]), bench->panel.get());
+    }
+  }
+  bench->graders = std::make_unique<verifier::Graders>(std::move(map));
+  return bench;
+}
 
 // Serves until SIGTERM or SIGINT.
 absl::Status Serve(const Flags& flags) {
@@ -41,10 +88,17 @@ absl::Status Serve(const Flags& flags) {
   pthread_sigmask(SIG_BLOCK, &stop, nullptr);
 
   ponder::SetLogName("verifier");
-  const ponder::verifier::Graders graders = ponder::verifier::MakeGraders();
-  ponder::verifier::Server::Options options = flags.server;
+  PONDER_ASSIGN_OR_RETURN(const auto bench, MakeBench(flags));
+  PONDER_RETURN_IF_ERROR(verifier::SelfTest(*bench->graders));
+  verifier::Server::Options options = flags.server;
   options.workers.threads = flags.threads;
-  PONDER_ASSIGN_OR_RETURN(auto server, ponder::verifier::Server::Start(options, graders));
+  options.slow_workers.queue_capacity = options.workers.queue_capacity;
+  PONDER_ASSIGN_OR_RETURN(auto server,
+                          verifier::Server::Start(options, *bench->graders, &bench->counters));
+  if (!flags.metrics_port_file.empty()) {
+    PONDER_RETURN_IF_ERROR(
+        ponder::WriteFileAtomic(flags.metrics_port_file, server->metrics_address()));
+  }
   if (!flags.port_file.empty()) {
     PONDER_RETURN_IF_ERROR(ponder::WriteFileAtomic(flags.port_file, server->address()));
   }
@@ -56,7 +110,8 @@ absl::Status Serve(const Flags& flags) {
   return absl::OkStatus();
 }
 
-absl::Status Grade(const Flags& flags) {
+// Judges a file of lines with `judge`, several at once.
+absl::Status GradeFile(const Flags& flags, const verifier::LineJudge& judge, int threads) {
   std::ifstream in_file;
   std::ofstream out_file;
   if (flags.in != "-") {
@@ -67,15 +122,111 @@ absl::Status Grade(const Flags& flags) {
     out_file.open(flags.out);
     if (!out_file) return ponder::ErrnoStatus(errno, absl::StrCat("can't write ", flags.out));
   }
-  PONDER_ASSIGN_OR_RETURN(
-      const ponder::verifier::OfflineReport report,
-      ponder::verifier::GradeLines(ponder::verifier::MakeGraders(), flags.threads,
-                                   flags.in == "-" ? std::cin : in_file,
-                                   flags.out == "-" ? std::cout : out_file, std::cerr));
+  PONDER_ASSIGN_OR_RETURN(const verifier::OfflineReport report,
+                          verifier::GradeLines(judge, threads, flags.in == "-" ? std::cin : in_file,
+                                               flags.out == "-" ? std::cout : out_file, std::cerr));
   if (report.broken_lines.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      "graded ", report.graded,
-      " lines; not graded, because broken: ", absl::StrJoin(report.broken_lines, ", ")));
+      "graded ", report.graded, " lines; not graded: ", absl::StrJoin(report.broken_lines, ", ")));
+}
+
+absl::Status Grade(const Flags& flags) {
+  PONDER_ASSIGN_OR_RETURN(const auto bench, MakeBench(flags));
+  return GradeFile(flags, verifier::JudgeWith(*bench->graders), flags.threads);
+}
+
+absl::Status Call(Flags flags) {
+  flags.remote.timeout = absl::Seconds(flags.call_timeout_seconds);
+  PONDER_ASSIGN_OR_RETURN(const auto remote, verifier::RemoteVerifier::Create(flags.remote));
+  return GradeFile(
+      flags, [&](const verifier::LineQuestion& question) { return remote->Grade(question); },
+      flags.calls);
+}
+
+void AddFileOptions(CLI::App* command, Flags* flags) {
+  command->add_option("--in", flags->in, "file of lines; -: standard input")->required();
+  command->add_option("--out", flags->out, "file for the verdicts; -: standard output")
+      ->capture_default_str();
+}
+
+void AddGraderOptions(CLI::App* command, Flags* flags) {
+  command->add_option("--threads", flags->threads, "threads that judge")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  CLI::Option* url = command->add_option("--judge-url", flags->judge_model.url,
+                                         "serve kind judge with the model behind this "
+                                         "OpenAI-compatible endpoint (http://host:port/v1)");
+  command->add_option("--judge-model", flags->judge_model.model, "the model's name there")
+      ->needs(url);
+  command->add_option("--judge-key-file", flags->judge_key_file, "file with the endpoint's key")
+      ->needs(url);
+  command
+      ->add_option("--judge-timeout", flags->judge_timeout_seconds,
+                   "seconds for one answer, which is judged twice")
+      ->needs(url)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--judge-canary-rate", flags->judge.canary_rate,
+                   "known hacks put to the model, per answer judged")
+      ->needs(url)
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command
+      ->add_flag("--judge-math", flags->judge_math,
+                 "ask the model too about answers of kind math that rules can't read")
+      ->needs(url);
+}
+
+void AddServeOptions(CLI::App* serve, Flags* flags) {
+  verifier::Server::Options& server = flags->server;
+  serve->add_option("--listen", server.listen, "host:port; port 0: any free one")
+      ->capture_default_str();
+  serve->add_option("--port-file", flags->port_file, "write the host:port that is served there");
+  AddGraderOptions(serve, flags);
+  serve
+      ->add_option("--slow-threads", server.slow_workers.threads,
+                   "threads for kinds that run programs or ask models")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  serve->add_option("--queue", server.workers.queue_capacity, "calls that may wait")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  serve
+      ->add_option("--grace", flags->grace_seconds,
+                   "seconds to finish what is in flight when stopped")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  CLI::Option* page = serve->add_option("--metrics-listen", server.metrics_listen,
+                                        "host:port of Prometheus' page, /metrics");
+  serve
+      ->add_option("--metrics-port-file", flags->metrics_port_file,
+                   "write the host:port of that page there")
+      ->needs(page);
+  serve->add_option("--audit-log", server.audit_log, "append every verdict to this JSONL file");
+  serve->add_option("--tls-cert", server.access.tls_cert, "PEM file: serve over TLS with this");
+  serve->add_option("--tls-key", server.access.tls_key, "PEM file: its key");
+  serve->add_option("--client-ca", server.access.client_ca,
+                    "PEM file: callers must show a certificate that one of these signed");
+  serve->add_option("--token-file", server.access.token_file,
+                    "callers must send the token in this file");
+}
+
+void AddCallOptions(CLI::App* call, Flags* flags) {
+  verifier::RemoteVerifier::Options& remote = flags->remote;
+  call->add_option("--address", remote.address, "host:port of the service")->required();
+  AddFileOptions(call, flags);
+  call->add_option("--calls", flags->calls, "calls under way at once")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  call->add_option("--timeout", flags->call_timeout_seconds, "seconds for one call")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  call->add_option("--tls-ca", remote.tls_ca,
+                   "PEM file: use TLS; one of these signed the service's certificate");
+  call->add_option("--tls-cert", remote.tls_cert, "PEM file: the certificate to show");
+  call->add_option("--tls-key", remote.tls_key, "PEM file: its key");
+  call->add_option("--token-file", remote.token_file, "send the token in this file");
 }
 
 }  // namespace
@@ -83,37 +234,24 @@ absl::Status Grade(const Flags& flags) {
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   Flags flags;
-  CLI::App app("Judges answers, as a gRPC service (serve) or on a file (grade).",
-               "ponder-verifier");
+  CLI::App app(
+      "Judges answers: as a gRPC service (serve), on a file (grade), or by calling such a service "
+      "(call).",
+      "ponder-verifier");
   app.require_subcommand(1);
   CLI::App* serve =
       app.add_subcommand("serve", "serve proto/verifier.proto over gRPC until SIGTERM");
-  serve->add_option("--listen", flags.server.listen, "host:port; port 0: any free one")
-      ->capture_default_str();
-  serve->add_option("--port-file", flags.port_file, "write the host:port that is served there");
-  serve->add_option("--threads", flags.threads, "threads that judge")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  serve->add_option("--queue", flags.server.workers.queue_capacity, "calls that may wait")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  serve
-      ->add_option("--grace", flags.grace_seconds,
-                   "seconds to finish what is in flight when stopped")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  AddServeOptions(serve, &flags);
   CLI::App* grade = app.add_subcommand("grade", "judge JSON lines {id, kind, gold, response}");
-  grade->add_option("--in", flags.in, "file of lines; -: standard input")->required();
-  grade->add_option("--out", flags.out, "file for the verdicts; -: standard output")
-      ->capture_default_str();
-  grade->add_option("--threads", flags.threads, "threads that judge")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  AddFileOptions(grade, &flags);
+  AddGraderOptions(grade, &flags);
+  CLI::App* call = app.add_subcommand("call", "have a service judge JSON lines, as grade does");
+  AddCallOptions(call, &flags);
   CLI11_PARSE(app, argc, argv);
 
   // What gRPC has to say comes back as a status; GRPC_VERBOSITY=debug shows its own log.
   if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
-  const absl::Status status = *serve ? Serve(flags) : Grade(flags);
+  const absl::Status status = *serve ? Serve(flags) : *grade ? Grade(flags) : Call(flags);
   if (status.ok()) return 0;
   std::cerr << "ponder-verifier: " << status.message() << std::endl;
   return 1;

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "base/status.h"
 #include "proto/convert.h"
+#include "proto/transport.h"
 
 namespace ponder::verifier {
 namespace {
@@ -21,68 +22,80 @@ absl::Status QueueFull() {
 
 absl::Status Stopping() { return absl::UnavailableError("the verifier is stopping; ask another"); }
 
-grpc::Status ToGrpc(const absl::Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
-}
-
 void JudgeInto(const Grader& grader, const v1::GradeRequest& request, absl::Time deadline,
-               v1::GradeResponse* response) {
+               Record* record, v1::GradeResponse* response) {
   response->set_id(request.id());
   *response->mutable_verdict() =
       proto::ToWire(TimedGrade(grader, {request.gold(), request.response()}, deadline));
+  record->Graded(request, response->verdict());
 }
 
-BatchCall::BatchCall(const Graders& graders, Workers& workers, CallsInFlight& calls,
-                     absl::Time deadline, std::vector<Item> items)
-    : calls_(calls), deadline_(deadline), items_(std::move(items)) {
-  outcome_ = calls_.Enter() ? Admit(graders, workers) : ToGrpc(Stopping());
+BatchCall::BatchCall(const ServiceParts& parts, const absl::Status& welcome, absl::Time deadline,
+                     std::vector<Item> items)
+    : parts_(parts), deadline_(deadline), items_(std::move(items)) {
+  const bool open = parts_.calls.Enter();
+  outcome_ = open ? Admit(welcome) : Stopping();
+  if (!outcome_.ok()) parts_.record.Refused(outcome_);
   LeaveTicket();
 }
 
-grpc::Status BatchCall::Admit(const Graders& graders, Workers& workers) {
+absl::Status BatchCall::Admit(const absl::Status& welcome) {
+  PONDER_RETURN_IF_ERROR(welcome);
   graders_.reserve(items_.size());
   for (size_t i = 0; i < items_.size(); ++i) {
-    const absl::StatusOr<const Grader*> grader = graders.Find(items_[i].request->kind());
-    if (!grader.ok()) return ToGrpc(Annotate(grader.status(), absl::StrCat("request ", i)));
+    const absl::StatusOr<const Grader*> grader = parts_.graders.Find(items_[i].request->kind());
+    if (!grader.ok()) return Annotate(grader.status(), absl::StrCat("request ", i));
     graders_.push_back(*grader);
   }
-  const size_t wanted =
-      std::min<size_t>((items_.size() + kItemsPerTicket - 1) / kItemsPerTicket, workers.threads());
-  for (size_t pushed = 0; pushed < wanted; ++pushed) {
-    ++tickets_;
-    if (workers.TryRun([this] { Work(); })) continue;
-    --tickets_;
-    if (pushed == 0) return ToGrpc(QueueFull());
-    break;
-  }
-  return grpc::Status::OK;
+  for (size_t i = 0; i < items_.size(); ++i)
+    (graders_[i]->slow() ? slow_ : quick_).items.push_back(i);
+  PONDER_RETURN_IF_ERROR(Queue(&parts_.workers, kItemsPerTicket, &quick_));
+  const absl::Status queued = Queue(&parts_.slow_workers, 1, &slow_);
+  if (!queued.ok()) stopped_ = true;  // what is under way for the quick ones is for nothing
+  return queued;
 }
 
-void BatchCall::Work() {
-  for (size_t i; !stopped_ && (i = next_++) < items_.size();) {
+absl::Status BatchCall::Queue(Workers* workers, size_t items_per_ticket, Lane* lane) {
+  const size_t wanted = std::min<size_t>(
+      (lane->items.size() + items_per_ticket - 1) / items_per_ticket, workers->threads());
+  for (size_t pushed = 0; pushed < wanted; ++pushed) {
+    ++tickets_;
+    if (workers->TryRun([this, lane] { Work(lane); })) continue;
+    --tickets_;
+    if (pushed == 0) return QueueFull();
+    break;
+  }
+  return absl::OkStatus();
+}
+
+void BatchCall::Work(Lane* lane) {
+  for (size_t n; !stopped_ && (n = lane->next++) < lane->items.size();) {
     if (absl::Now() >= deadline_) {
       late_ = true;
       break;
     }
-    JudgeInto(*graders_[i], *items_[i].request, deadline_, items_[i].response);
+    const size_t i = lane->items[n];
+    JudgeInto(*graders_[i], *items_[i].request, deadline_, &parts_.record, items_[i].response);
   }
   LeaveTicket();
 }
 
 void BatchCall::OnDone() {
-  CallsInFlight& calls = calls_;
+  CallsInFlight& calls = parts_.calls;
   delete this;
   calls.Leave();
 }
 
 void BatchCall::LeaveTicket() {
   if (--tickets_ > 0) return;
-  if (late_) {
+  if (!outcome_.ok()) {
+    Finish(proto::ToGrpc(outcome_));
+  } else if (late_) {
     Finish(grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "not judged before the deadline"));
   } else if (stopped_) {
     Finish(grpc::Status::CANCELLED);
   } else {
-    Finish(outcome_);
+    Finish(grpc::Status::OK);
   }
 }
 

@@ -28,11 +28,15 @@ class CallsInFlight {
     draining_ = true;
     mutex_.AwaitWithDeadline(absl::Condition(this, &CallsInFlight::None), deadline);
   }
+  int count() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return count_;
+  }
 
  private:
   bool None() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return count_ == 0; }
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   int count_ ABSL_GUARDED_BY(mutex_) = 0;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
 };

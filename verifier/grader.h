@@ -28,6 +28,10 @@ class Grader {
   // OK if a response that gives exactly `gold` would be judged correct; else InvalidArgument says
   // why not. For prompt sets, when they are loaded.
   virtual absl::Status CheckGold(absl::string_view gold) const = 0;
+
+  // Whether an answer takes seconds rather than milliseconds: programs that run, models that think.
+  // A service judges these in threads of their own, so that the others don't wait behind them.
+  virtual bool slow() const { return false; }
 };
 
 }  // namespace ponder::verifier

@@ -20,11 +20,13 @@ absl::StatusOr<const Grader*> Graders::Find(absl::string_view kind) const {
                                                  "'; known: ", absl::StrJoin(known, ", ")));
 }
 
-Graders MakeGraders() {
+Graders::Map ShippedGraders() {
   Graders::Map by_kind;
   by_kind["math"] = std::make_unique<MathGrader>();
-  return Graders(std::move(by_kind));
+  return by_kind;
 }
+
+Graders MakeGraders() { return Graders(ShippedGraders()); }
 
 Verdict TimedGrade(const Grader& grader, const Question& question, absl::Time deadline) {
   const absl::Time start = absl::Now();

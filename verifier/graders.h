@@ -24,8 +24,9 @@ class Graders {
   Map by_kind_;
 };
 
-// The kinds that Ponder ships: "math".
-Graders MakeGraders();
+// The kinds that Ponder ships and that need nothing else: "math".
+Graders::Map ShippedGraders();
+Graders MakeGraders();  // of those
 
 // grader.Grade with its cost measured. What the grader throws becomes kError.
 Verdict TimedGrade(const Grader& grader, const Question& question, absl::Time deadline);

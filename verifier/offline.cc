@@ -60,15 +60,15 @@ absl::StatusOr<std::string> Gold(absl::string_view kind, const Json& object) {
   return parts.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-absl::StatusOr<std::string> GradeLine(const Graders& graders, const std::string& text) {
+absl::StatusOr<std::string> GradeLine(const LineJudge& judge, const std::string& text) {
   const Json object = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (object.is_discarded()) return absl::InvalidArgumentError("not JSON");
   if (!object.is_object()) return absl::InvalidArgumentError("not a JSON object");
-  PONDER_ASSIGN_OR_RETURN(const std::string kind, Field(object, "kind"));
-  PONDER_ASSIGN_OR_RETURN(const Grader* grader, graders.Find(kind));
-  PONDER_ASSIGN_OR_RETURN(const std::string response, Field(object, "response"));
-  PONDER_ASSIGN_OR_RETURN(const std::string gold, Gold(kind, object));
-  const Verdict verdict = TimedGrade(*grader, {gold, response}, absl::InfiniteFuture());
+  LineQuestion question;
+  PONDER_ASSIGN_OR_RETURN(question.kind, Field(object, "kind"));
+  PONDER_ASSIGN_OR_RETURN(question.response, Field(object, "response"));
+  PONDER_ASSIGN_OR_RETURN(question.gold, Gold(question.kind, object));
+  PONDER_ASSIGN_OR_RETURN(const Verdict verdict, judge(question));
   Json answer;
   answer["id"] = object.value("id", Json());
   answer["verdict"] = OutcomeName(verdict.outcome);
@@ -78,11 +78,11 @@ absl::StatusOr<std::string> GradeLine(const Graders& graders, const std::string&
   return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-void GradeBlock(const Graders& graders, int threads, std::vector<Line>* block) {
+void GradeBlock(const LineJudge& judge, int threads, std::vector<Line>* block) {
   std::atomic<size_t> next{0};
   const auto work = [&] {
     for (size_t i; (i = next++) < block->size();) {
-      (*block)[i].answer = GradeLine(graders, (*block)[i].text);
+      (*block)[i].answer = GradeLine(judge, (*block)[i].text);
     }
   };
   std::vector<std::thread> others;
@@ -93,12 +93,19 @@ void GradeBlock(const Graders& graders, int threads, std::vector<Line>* block) {
 
 }  // namespace
 
-absl::StatusOr<OfflineReport> GradeLines(const Graders& graders, int threads, std::istream& in,
+LineJudge JudgeWith(const Graders& graders) {
+  return [&graders](const LineQuestion& question) -> absl::StatusOr<Verdict> {
+    PONDER_ASSIGN_OR_RETURN(const Grader* grader, graders.Find(question.kind));
+    return TimedGrade(*grader, {question.gold, question.response}, absl::InfiniteFuture());
+  };
+}
+
+absl::StatusOr<OfflineReport> GradeLines(const LineJudge& judge, int threads, std::istream& in,
                                          std::ostream& out, std::ostream& errors) {
   OfflineReport report;
   std::vector<Line> block;
   const auto flush = [&] {
-    GradeBlock(graders, threads, &block);
+    GradeBlock(judge, threads, &block);
     for (const Line& line : block) {
       if (line.answer.ok()) {
         out << *line.answer << '\n';

@@ -1,7 +1,8 @@
-// The graders on a file: JSON lines in, JSON lines out, in the same order.
+// Verdicts on a file: JSON lines in, JSON lines out, in the same order.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <istream>
 #include <ostream>
 #include <string>
@@ -17,6 +18,16 @@ struct OfflineReport {
   std::vector<int64_t> broken_lines;  // numbered from 1
 };
 
+// What a line asks.
+struct LineQuestion {
+  std::string kind;
+  std::string gold;
+  std::string response;
+};
+
+// Gives the verdict on a line, or says why the line is broken. Called by several threads at once.
+using LineJudge = std::function<absl::StatusOr<Verdict>(const LineQuestion&)>;
+
 // A line {"id", "kind", "gold", "response"} gives a line {"id", "verdict", "detail", "extracted",
 // "reason"}; `id` may be any JSON value. Kinds with more to their ground truth than "gold" name its
 // parts as fields: choice {gold, options}, puzzle {family, instance}, code {language, tests,
@@ -24,7 +35,10 @@ struct OfflineReport {
 // not such an object, or of an unknown kind, gives no line in `out` but one in `errors` with its
 // number. Empty lines are passed over. Blocks of lines are judged by `threads` threads.
 // Unavailable: `out` can't be written.
-absl::StatusOr<OfflineReport> GradeLines(const Graders& graders, int threads, std::istream& in,
+absl::StatusOr<OfflineReport> GradeLines(const LineJudge& judge, int threads, std::istream& in,
                                          std::ostream& out, std::ostream& errors);
+
+// By graders in this process. `graders` outlives what is made.
+LineJudge JudgeWith(const Graders& graders);
 
 }  // namespace ponder::verifier

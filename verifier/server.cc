@@ -2,28 +2,43 @@
 
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/status.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "verifier/host_port.h"
 
 namespace ponder::verifier {
 
+Server::Server(const Options& options, const Graders& graders, Access access,
+               std::unique_ptr<Record> record)
+    : access_(std::move(access)),
+      record_(std::move(record)),
+      workers_(options.workers),
+      slow_workers_(options.slow_workers),
+      service_(graders, access_, workers_, slow_workers_, *record_) {}
+
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Options& options,
-                                                      const Graders& graders) {
-  const size_t colon = options.listen.rfind(':');
-  int port = 0;
-  if (colon == std::string::npos || colon == 0 ||
-      !absl::SimpleAtoi(options.listen.substr(colon + 1), &port) || port < 0 || port > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat("can't listen on '", options.listen,
-                                                   "': give host:port, e.g. 127.0.0.1:50051"));
+                                                      const Graders& graders, Counters* counters) {
+  PONDER_ASSIGN_OR_RETURN(const HostPort at, ParseHostPort(options.listen));
+  PONDER_ASSIGN_OR_RETURN(Access access, Access::Load(options.access));
+  PONDER_ASSIGN_OR_RETURN(auto record, Record::Open(options.audit_log, counters));
+  std::unique_ptr<Server> made(new Server(options, graders, std::move(access), std::move(record)));
+  if (!options.metrics_listen.empty()) {
+    PONDER_ASSIGN_OR_RETURN(
+        made->page_, MetricsPage::Start(options.metrics_listen, [server = made.get(), counters] {
+          counters->Set(Metric::kQueueLength, static_cast<double>(server->workers_.waiting() +
+                                                                  server->slow_workers_.waiting()));
+          counters->Set(Metric::kCallsInFlight, server->service_.calls_in_flight());
+          return counters->Page();
+        }));
   }
-  std::unique_ptr<Server> made(new Server(options, graders));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  int port = 0;
+  builder.AddListeningPort(options.listen, made->access_.credentials(), &port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT,
                              0);  // a second server must see that the port is taken
   builder.SetMaxReceiveMessageSize(options.max_message_bytes);
@@ -31,11 +46,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Options& options,
   builder.RegisterService(&made->service_);
   made->server_ = builder.BuildAndStart();
   if (made->server_ == nullptr || port == 0) {
-    return absl::UnavailableError(absl::StrCat("can't listen on ", options.listen,
-                                               ": the port is in use or the address is not this "
-                                               "machine's; give another (port 0: any free one)"));
+    const absl::Status failed = CantListen(options.listen);
+    if (!made->access_.has_tls()) return failed;
+    return absl::UnavailableError(absl::StrCat(failed.message(), "; or ", options.access.tls_key,
+                                               " is not the key of ", options.access.tls_cert));
   }
-  made->address_ = absl::StrCat(options.listen.substr(0, colon), ":", port);
+  made->address_ = absl::StrCat(at.host, ":", port);
   return made;
 }
 

@@ -19,7 +19,8 @@ absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
 grpc::ServerUnaryReactor* VerifierService::Grade(grpc::CallbackServerContext* context,
                                                  const v1::GradeRequest* request,
                                                  v1::GradeResponse* response) {
-  return new BatchCall(graders_, workers_, calls_, DeadlineOf(*context), {{request, response}});
+  return new BatchCall(parts_, parts_.access.Check(*context), DeadlineOf(*context),
+                       {{request, response}});
 }
 
 grpc::ServerUnaryReactor* VerifierService::GradeBatch(grpc::CallbackServerContext* context,
@@ -30,12 +31,13 @@ grpc::ServerUnaryReactor* VerifierService::GradeBatch(grpc::CallbackServerContex
   for (const v1::GradeRequest& one : request->requests()) {
     items.push_back({&one, response->add_responses()});
   }
-  return new BatchCall(graders_, workers_, calls_, DeadlineOf(*context), std::move(items));
+  return new BatchCall(parts_, parts_.access.Check(*context), DeadlineOf(*context),
+                       std::move(items));
 }
 
 grpc::ServerBidiReactor<v1::GradeRequest, v1::GradeResponse>* VerifierService::GradeStream(
     grpc::CallbackServerContext* context) {
-  return new StreamCall(graders_, workers_, calls_, DeadlineOf(*context));
+  return new StreamCall(parts_, parts_.access.Check(*context), DeadlineOf(*context));
 }
 
 }  // namespace ponder::verifier

@@ -3,20 +3,21 @@
 
 #include "proto/verifier.grpc.pb.h"
 #include "verifier/calls_in_flight.h"
-#include "verifier/graders.h"
-#include "verifier/workers.h"
+#include "verifier/service_parts.h"
 
 namespace ponder::verifier {
 
-// A machine, thread-safe. A call waits in the workers' queue, never in a thread of its own; a batch
-// is judged by as many workers as are free; a call that is cancelled or past its deadline stops
-// after the answer at hand. INVALID_ARGUMENT: unknown kind (the message says which request).
-// RESOURCE_EXHAUSTED: the queue is full; try again later.
+// A machine, thread-safe. A call waits in the workers' queue, never in a thread of its own; slow
+// kinds have workers of their own; a batch is judged by as many workers as are free; a call that is
+// cancelled or past its deadline stops after the answer at hand. INVALID_ARGUMENT: unknown kind
+// (the message says which request). RESOURCE_EXHAUSTED: the queue is full; try again later.
+// UNAUTHENTICATED: see Access.
 class VerifierService final : public v1::Verifier::CallbackService {
  public:
-  // Both outlive this.
-  VerifierService(const Graders& graders, Workers& workers)
-      : graders_(graders), workers_(workers) {}
+  // All outlive this.
+  VerifierService(const Graders& graders, const Access& access, Workers& workers,
+                  Workers& slow_workers, Record& record)
+      : parts_{graders, access, workers, slow_workers, record, calls_} {}
 
   grpc::ServerUnaryReactor* Grade(grpc::CallbackServerContext* context,
                                   const v1::GradeRequest* request,
@@ -30,11 +31,11 @@ class VerifierService final : public v1::Verifier::CallbackService {
   // Refuses new calls with UNAVAILABLE; returns when those in flight have ended, or at the
   // deadline.
   void Drain(absl::Time deadline) { calls_.Drain(deadline); }
+  int calls_in_flight() const { return calls_.count(); }
 
  private:
-  const Graders& graders_;
-  Workers& workers_;
   CallsInFlight calls_;
+  const ServiceParts parts_;
 };
 
 }  // namespace ponder::verifier

@@ -4,21 +4,25 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "proto/transport.h"
 #include "verifier/batch_call.h"
 
 namespace ponder::verifier {
 
-StreamCall::StreamCall(const Graders& graders, Workers& workers, CallsInFlight& calls,
-                       absl::Time deadline)
-    : graders_(graders), workers_(workers), calls_(calls), deadline_(deadline) {
-  const bool welcome = calls_.Enter();
+StreamCall::StreamCall(const ServiceParts& parts, const absl::Status& welcome, absl::Time deadline)
+    : parts_(parts), deadline_(deadline) {
+  const bool open = parts_.calls.Enter();
   Then([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!welcome) Fail(Stopping());
+    if (!open) {
+      Fail(Stopping());
+    } else if (!welcome.ok()) {
+      Fail(welcome);
+    }
   });
 }
 
 void StreamCall::OnDone() {
-  CallsInFlight& calls = calls_;
+  CallsInFlight& calls = parts_.calls;
   delete this;
   calls.Leave();
 }
@@ -31,7 +35,7 @@ void StreamCall::Then(Change change) {
     absl::MutexLock lock(&mutex_);
     change();
     end = Advance();
-    if (end) outcome = ToGrpc(outcome_);
+    if (end) outcome = proto::ToGrpc(outcome_);
   }
   if (end) Finish(outcome);
 }
@@ -45,23 +49,29 @@ void StreamCall::TakeRequest(bool ok) {
   if (!ok) {
     no_more_ = true;
   } else if (!no_more_) {
-    auto request = std::make_shared<v1::GradeRequest>(std::move(incoming_));
+    held_ = std::make_shared<const v1::GradeRequest>(std::move(incoming_));
     incoming_.Clear();
-    const absl::StatusOr<const Grader*> grader = graders_.Find(request->kind());
-    if (!grader.ok()) {
-      Fail(Annotate(grader.status(), absl::StrCat("request '", request->id(), "'")));
-    } else {
-      ++judging_;
-      const bool queued = workers_.TryRun([this, request, grader = *grader] {
-        v1::GradeResponse response;
-        JudgeInto(*grader, *request, deadline_, &response);
-        Answer(std::move(response));
-      });
-      if (!queued) {
-        --judging_;
-        Fail(QueueFull());
-      }
-    }
+    Queue();
+  }
+}
+
+void StreamCall::Queue() {
+  if (held_ == nullptr) return;
+  const absl::StatusOr<const Grader*> grader = parts_.graders.Find(held_->kind());
+  if (!grader.ok()) {
+    Fail(Annotate(grader.status(), absl::StrCat("request '", held_->id(), "'")));
+    return;
+  }
+  const bool queued = parts_.WorkersFor(**grader).TryRun([this, request = held_, grader = *grader] {
+    v1::GradeResponse response;
+    JudgeInto(*grader, *request, deadline_, &parts_.record, &response);
+    Answer(std::move(response));
+  });
+  if (queued) {
+    ++judging_;
+    held_ = nullptr;
+  } else if (judging_ == 0) {
+    Fail(QueueFull());
   }
 }
 
@@ -69,7 +79,9 @@ void StreamCall::OnWriteDone(bool ok) {
   Then([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     writing_ = false;
     answers_.pop_front();
-    if (!ok) broken_ = no_more_ = true;
+    if (ok) return;
+    broken_ = no_more_ = true;
+    held_ = nullptr;
   });
 }
 
@@ -84,12 +96,16 @@ void StreamCall::Answer(v1::GradeResponse response) {
   Then([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     --judging_;
     answers_.push_back(std::move(response));
+    Queue();
   });
 }
 
 void StreamCall::Fail(const absl::Status& status) {
   no_more_ = true;
-  if (outcome_.ok()) outcome_ = status;
+  held_ = nullptr;
+  if (!outcome_.ok()) return;
+  outcome_ = status;
+  parts_.record.Refused(status);
 }
 
 bool StreamCall::Advance() {
@@ -99,11 +115,12 @@ bool StreamCall::Advance() {
     writing_ = true;
     StartWrite(&answers_.front());
   }
-  if (!no_more_ && !reading_ && judging_ + static_cast<int>(answers_.size()) < kWindow) {
+  if (!no_more_ && !reading_ && held_ == nullptr &&
+      judging_ + static_cast<int>(answers_.size()) < kWindow) {
     reading_ = true;
     StartRead(&incoming_);
   }
-  if (no_more_ && judging_ == 0 && answers_.empty()) {
+  if (no_more_ && held_ == nullptr && judging_ == 0 && answers_.empty()) {
     finished_ = true;
     return true;
   }

@@ -24,6 +24,7 @@ class Workers {
 
   // Never waits. False: the queue is full, `work` is dropped.
   bool TryRun(std::function<void()> work) { return queue_.TryPush(std::move(work)); }
+  size_t waiting() const { return queue_.size(); }  // pieces of work
   int threads() const { return static_cast<int>(threads_.size()); }
 
  private:

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -35,13 +36,14 @@ class CommandTest : public testing::Test {
       kill(server_, SIGKILL);
       waitpid(server_, nullptr, 0);
     }
-    for (const char* file : {"/port", "/in", "/out", "/err"}) unlink((folder_ + file).c_str());
+    for (const char* file : {"/port", "/metrics_port", "/in", "/out", "/err", "/token", "/audit"})
+      unlink((folder_ + file).c_str());
     rmdir(folder_.c_str());
   }
 
   // Output goes to the files out and err in the folder.
-  pid_t Start(std::vector<std::string> arguments) {
-    std::vector<char*> argv = {const_cast<char*>(kBinary)};
+  pid_t Start(std::vector<std::string> arguments, const char* binary = kBinary) {
+    std::vector<char*> argv = {const_cast<char*>(binary)};
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
     posix_spawn_file_actions_t files;
@@ -50,7 +52,7 @@ class CommandTest : public testing::Test {
     posix_spawn_file_actions_addopen(&files, 1, (folder_ + "/out").c_str(), flags, 0600);
     posix_spawn_file_actions_addopen(&files, 2, (folder_ + "/err").c_str(), flags, 0600);
     pid_t pid = -1;
-    EXPECT_EQ(posix_spawn(&pid, kBinary, &files, nullptr, argv.data(), environ), 0);
+    EXPECT_EQ(posix_spawn(&pid, binary, &files, nullptr, argv.data(), environ), 0);
     posix_spawn_file_actions_destroy(&files);
     return pid;
   }
@@ -62,8 +64,14 @@ class CommandTest : public testing::Test {
   }
 
   // Starts the service and waits until it says where it listens.
-  std::string Serve() {
-    server_ = Start({"serve", "--listen", "127.0.0.1:0", "--port-file", folder_ + "/port"});
+  std::string Serve(std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments = {"serve", "--listen", "127.0.0.1:0", "--port-file",
+                                          folder_ + "/port"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Serve(kBinary, std::move(arguments));
+  }
+  std::string Serve(const char* binary, std::vector<std::string> arguments) {
+    server_ = Start(std::move(arguments), binary);
     const absl::Time deadline = absl::Now() + absl::Seconds(60);
     while (absl::Now() < deadline) {
       const auto address = ReadFile(folder_ + "/port");
@@ -98,6 +106,73 @@ TEST_F(CommandTest, ServesUntilToldToStop) {
     EXPECT_EQ(ExitCode(server_), 0);
     server_ = -1;
   }
+}
+
+// The figures that the documentation names; with room for machines that are busy or slow.
+TEST_F(CommandTest, IsSmallAndSoonUp) {
+  const absl::Time start = absl::Now();
+  ASSERT_NE(Serve(), "");
+  RecordProperty("milliseconds_until_up",
+                 static_cast<int>((absl::Now() - start) / absl::Milliseconds(1)));
+  const std::string status = ReadFile(absl::StrCat("/proc/", server_, "/status")).value_or("");
+  const size_t at = status.find("VmRSS:");
+  ASSERT_NE(at, std::string::npos);
+  const long kilobytes = std::strtol(status.c_str() + at + 6, nullptr, 10);
+  RecordProperty("resident_kilobytes", static_cast<int>(kilobytes));
+  EXPECT_LE(kilobytes, 50 * 1024);
+}
+
+TEST_F(CommandTest, CallsAServiceAsGradeGrades) {
+  ASSERT_TRUE(WriteFileAtomic(folder_ + "/token", "secret").ok());
+  const std::string address =
+      Serve({"--token-file", folder_ + "/token", "--audit-log", folder_ + "/audit",
+             "--metrics-listen", "127.0.0.1:0", "--metrics-port-file", folder_ + "/metrics_port"});
+  ASSERT_TRUE(WriteFileAtomic(folder_ + "/in",
+                              R"({"id": 1, "kind": "math", "gold": "4", "response": "\\boxed{4}"}
+{"id": 2, "kind": "math", "gold": "4", "response": "<think>"}
+{"id": 3, "kind": "alchemy", "gold": "4", "response": "4"}
+)")
+                  .ok());
+  EXPECT_EQ(ExitCode(Start({"call", "--address", address, "--in", folder_ + "/in", "--token-file",
+                            folder_ + "/token"})),
+            1);
+  EXPECT_THAT(Read("/err"), testing::HasSubstr("line 3: request 0: no grader of kind 'alchemy'"));
+  const std::string called = Read("/out");
+  EXPECT_EQ(ExitCode(Start({"grade", "--in", folder_ + "/in"})), 1);
+  EXPECT_EQ(called, Read("/out"));
+  EXPECT_EQ(ExitCode(Start({"call", "--address", address, "--in", folder_ + "/in"})), 1);
+  EXPECT_THAT(Read("/err"), testing::HasSubstr("token"));
+  EXPECT_THAT(Read("/audit"), testing::HasSubstr(R"("detail":"unclosed_thought")"));
+  EXPECT_THAT(Read("/metrics_port"), testing::StartsWith("127.0.0.1:"));
+}
+
+// A user's own verifier against the same .proto, called as ours is.
+TEST_F(CommandTest, CallsAVerifierInPython) {
+  const std::string address = Serve(
+      "/usr/bin/python3", {PONDER_SOURCE_DIR "/verifier/python_example/word_count_verifier.py",
+                           "--listen", "127.0.0.1:0", "--port-file", folder_ + "/port"});
+  ASSERT_NE(address, "") << Read("/err");
+  ASSERT_TRUE(
+      WriteFileAtomic(
+          folder_ + "/in",
+          R"({"id": 1, "kind": "word_count", "gold": "3", "response": "<think>long one</think>one two three"}
+{"id": 2, "kind": "word_count", "gold": "3", "response": "one two"}
+{"id": 3, "kind": "word_count", "gold": "three", "response": "one two three"}
+{"id": 4, "kind": "word_count", "gold": "3", "response": "<think>one two"}
+)")
+          .ok());
+  EXPECT_EQ(ExitCode(Start({"call", "--address", address, "--in", folder_ + "/in"})), 0)
+      << Read("/err");
+  EXPECT_EQ(
+      Read("/out"),
+      R"({"id":1,"verdict":"correct","detail":"","extracted":"one two three","reason":"3 words, 3 wanted"}
+{"id":2,"verdict":"wrong","detail":"","extracted":"one two","reason":"2 words, 3 wanted"}
+{"id":3,"verdict":"error","detail":"unparsable_gold","extracted":"","reason":"the gold is no number"}
+{"id":4,"verdict":"unparsable","detail":"unclosed_thought","extracted":"","reason":"the thought is never closed"}
+)");
+  kill(server_, SIGTERM);
+  EXPECT_EQ(ExitCode(server_), 0);
+  server_ = -1;
 }
 
 TEST_F(CommandTest, TakenPortIsOneLineAndExitOne) {

@@ -14,6 +14,11 @@
 namespace ponder::verifier {
 namespace {
 
+const Graders& Shipped() {
+  static const Graders graders = MakeGraders();
+  return graders;
+}
+
 TEST(Offline, AnswersInTheOrderOfTheLines) {
   std::string lines;
   for (int i = 0; i < 10000; ++i) {
@@ -22,7 +27,7 @@ TEST(Offline, AnswersInTheOrderOfTheLines) {
   }
   std::istringstream in(lines);
   std::ostringstream out, errors;
-  const auto report = GradeLines(MakeGraders(), 4, in, out, errors);
+  const auto report = GradeLines(JudgeWith(Shipped()), 4, in, out, errors);
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(report->graded, 10000);
   EXPECT_EQ(errors.str(), "");
@@ -41,7 +46,7 @@ TEST(Offline, WritesTheFieldsInOrderAndEchoesAnyId) {
   std::istringstream in(
       R"({"id": ["a", 1], "kind": "math", "gold": "1", "response": "x\n#### 2"})");
   std::ostringstream out, errors;
-  ASSERT_TRUE(GradeLines(MakeGraders(), 1, in, out, errors).ok());
+  ASSERT_TRUE(GradeLines(JudgeWith(Shipped()), 1, in, out, errors).ok());
   EXPECT_THAT(out.str(),
               testing::StartsWith(
                   R"({"id":["a",1],"verdict":"wrong","detail":"","extracted":"2","reason":)"));
@@ -56,7 +61,7 @@ TEST(Offline, NamesBrokenLinesAndGradesTheOthers) {
       "{\"id\": 4, \"kind\": \"math\", \"gold\": 1, \"response\": \"1\"}\n"
       "{\"id\": 5, \"kind\": \"math\", \"gold\": \"1\", \"response\": \"1\"}\n");
   std::ostringstream out, errors;
-  const auto report = GradeLines(MakeGraders(), 2, in, out, errors);
+  const auto report = GradeLines(JudgeWith(Shipped()), 2, in, out, errors);
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(report->graded, 2);
   EXPECT_THAT(report->broken_lines, testing::ElementsAre(3, 4, 5));
@@ -88,7 +93,8 @@ TEST(Offline, GathersTheFieldsOfAKindAsGold) {
 {"kind": "judge", "question": "q", "gold": "g", "response": ""}
 {"kind": "plain", "question": "q", "gold": "g", "response": ""})");
   std::ostringstream out, errors;
-  ASSERT_TRUE(GradeLines(Graders(std::move(map)), 1, in, out, errors).ok());
+  const Graders graders(std::move(map));
+  ASSERT_TRUE(GradeLines(JudgeWith(graders), 1, in, out, errors).ok());
   EXPECT_EQ(errors.str(), "");
   std::vector<std::string> golds;
   std::istringstream answers(out.str());
@@ -103,7 +109,7 @@ TEST(Offline, SaysWhenItCantWrite) {
   std::istringstream in(R"({"id": 1, "kind": "math", "gold": "1", "response": "1"})");
   std::ostringstream out, errors;
   out.setstate(std::ios::badbit);
-  EXPECT_EQ(GradeLines(MakeGraders(), 1, in, out, errors).status().code(),
+  EXPECT_EQ(GradeLines(JudgeWith(Shipped()), 1, in, out, errors).status().code(),
             absl::StatusCode::kUnavailable);
 }
 

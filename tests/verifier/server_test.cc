@@ -1,85 +1,27 @@
 // The service over real gRPC, on a free port of this machine.
-#include "verifier/server.h"
+#include <unistd.h>
 
+#include <algorithm>
 #include <map>
-#include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "base/atomic_file.h"
 #include "gmock/gmock.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "tests/verifier/server_fixture.h"
 
 namespace ponder::verifier {
 namespace {
 
 using grpc::StatusCode;
-
-// Judges when it is let go; says when it has begun.
-class GatedGrader final : public Grader {
- public:
-  GatedGrader(absl::Notification* begun, absl::Notification* go) : begun_(begun), go_(go) {}
-  Verdict Grade(const Question& question, absl::Time deadline) const override {
-    if (!begun_->HasBeenNotified()) begun_->Notify();
-    go_->WaitForNotification();
-    Verdict verdict;
-    verdict.outcome = Verdict::Outcome::kCorrect;
-    return verdict;
-  }
-  absl::Status CheckGold(absl::string_view gold) const override { return absl::OkStatus(); }
-
- private:
-  absl::Notification* const begun_;
-  absl::Notification* const go_;
-};
-
-class ServerTest : public testing::Test {
- protected:
-  void StartServer(Graders graders = MakeGraders(), int threads = 2, size_t queue = 64) {
-    graders_ = std::make_unique<Graders>(std::move(graders));
-    Server::Options options;
-    options.workers.threads = threads;
-    options.workers.queue_capacity = queue;
-    absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options, *graders_);
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    stub_ = v1::Verifier::NewStub(
-        grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials()));
-  }
-
-  // One worker and room for one call, with a grader "gate" that waits.
-  void StartGatedServer() {
-    Graders::Map map;
-    map["gate"] = std::make_unique<GatedGrader>(&begun_, &go_);
-    StartServer(Graders(std::move(map)), /*threads=*/1, /*queue=*/1);
-  }
-
-  static v1::GradeRequest Request(absl::string_view id, absl::string_view kind,
-                                  absl::string_view gold, absl::string_view response) {
-    v1::GradeRequest request;
-    request.set_id(std::string(id));
-    request.set_kind(std::string(kind));
-    request.set_gold(std::string(gold));
-    request.set_response(std::string(response));
-    return request;
-  }
-
-  grpc::Status Grade(const v1::GradeRequest& request, v1::GradeResponse* response,
-                     absl::Duration timeout = absl::Seconds(60)) {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
-    return stub_->Grade(&context, request, response);
-  }
-
-  absl::Notification begun_, go_;
-  std::unique_ptr<Graders> graders_;
-  std::unique_ptr<Server> server_;
-  std::unique_ptr<v1::Verifier::Stub> stub_;
-};
 
 TEST_F(ServerTest, GradesOne) {
   StartServer();
@@ -137,6 +79,24 @@ TEST_F(ServerTest, StreamsMoreThanFitsItsWindow) {
   for (int i = 0; i < kCount; ++i) {
     ASSERT_EQ(answers[absl::StrCat(i)], i % 10 == 7 ? v1::Verdict::CORRECT : v1::Verdict::WRONG);
   }
+}
+
+TEST_F(ServerTest, StreamsMoreThanFitsTheQueue) {
+  StartServer(MakeGraders(), 1, /*queue=*/1);
+  constexpr int kCount = 1000;
+  grpc::ClientContext context;
+  auto stream = stub_->GradeStream(&context);
+  std::thread writer([&] {
+    for (int i = 0; i < kCount; ++i) stream->Write(Request(absl::StrCat(i), "math", "7", "7"));
+    stream->WritesDone();
+  });
+  int answers = 0;
+  v1::GradeResponse response;
+  while (stream->Read(&response)) ++answers;
+  writer.join();
+  const grpc::Status status = stream->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(answers, kCount);
 }
 
 TEST_F(ServerTest, NamesAnUnknownKind) {
@@ -206,6 +166,47 @@ TEST_F(ServerTest, HonoursADeadlineInTheQueue) {
   judged.join();
 }
 
+TEST_F(ServerTest, PassesTheDeadlineToTheGrader) {
+  class DeadlineGrader final : public Grader {
+   public:
+    Verdict Grade(const Question& question, absl::Time deadline) const override {
+      Verdict verdict;
+      verdict.extracted = absl::StrCat(absl::ToInt64Seconds(deadline - absl::Now()));
+      return verdict;
+    }
+    absl::Status CheckGold(absl::string_view gold) const override { return absl::OkStatus(); }
+  };
+  Graders::Map map;
+  map["clock"] = std::make_unique<DeadlineGrader>();
+  StartServer(Graders(std::move(map)));
+  v1::GradeResponse response;
+  ASSERT_TRUE(Grade(Request("a", "clock", "", ""), &response, absl::Seconds(1000)).ok());
+  EXPECT_THAT(response.verdict().extracted(), testing::AnyOf("999", "998", "997", "996"));
+}
+
+TEST_F(ServerTest, SlowKindsDontHoldUpTheOthers) {
+  Graders::Map map = ShippedGraders();
+  map["gate"] = std::make_unique<GatedGrader>(&begun_, &go_, /*slow=*/true);
+  StartServer(Graders(std::move(map)), /*threads=*/1);
+  v1::GradeBatchRequest mixed;
+  *mixed.add_requests() = Request("a", "gate", "", "");
+  *mixed.add_requests() = Request("b", "math", "1", "1");
+  v1::GradeBatchResponse both;
+  std::thread slow([&] {
+    grpc::ClientContext context;
+    EXPECT_TRUE(stub_->GradeBatch(&context, mixed, &both).ok());
+  });
+  begun_.WaitForNotification();
+  v1::GradeResponse response;
+  EXPECT_TRUE(Grade(Request("c", "math", "1", "1"), &response).ok());
+  EXPECT_EQ(response.verdict().outcome(), v1::Verdict::CORRECT);
+  go_.Notify();
+  slow.join();
+  ASSERT_EQ(both.responses_size(), 2);
+  EXPECT_EQ(both.responses(0).verdict().outcome(), v1::Verdict::CORRECT);
+  EXPECT_EQ(both.responses(1).verdict().outcome(), v1::Verdict::CORRECT);
+}
+
 TEST_F(ServerTest, FinishesWhatIsInFlightWhenStopped) {
   StartGatedServer();
   v1::GradeResponse response;
@@ -233,15 +234,92 @@ TEST_F(ServerTest, StopsAnIdleStreamAfterTheGrace) {
   EXPECT_FALSE(stream->Finish().ok());
 }
 
+// The bytes that a service answers to `request`; nullopt if the call fails.
+std::optional<std::string> RawCall(const std::string& address, const std::string& method,
+                                   const std::string& request) {
+  grpc::GenericStub stub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(60)));
+  grpc::CompletionQueue queue;
+  grpc::Slice slice(request);
+  auto call = stub.PrepareUnaryCall(&context, method, grpc::ByteBuffer(&slice, 1), &queue);
+  call->StartCall();
+  grpc::ByteBuffer answer;
+  grpc::Status status;
+  call->Finish(&answer, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  if (!status.ok()) return std::nullopt;
+  std::vector<grpc::Slice> slices;
+  answer.Dump(&slices);
+  std::string bytes;
+  for (const grpc::Slice& one : slices) bytes.append(one.begin(), one.end());
+  return bytes;
+}
+
+TEST_F(ServerTest, AnswersHealthChecks) {
+  StartServer();
+  // HealthCheckResponse{status: SERVING} of grpc.health.v1.
+  EXPECT_EQ(RawCall(server_->address(), "/grpc.health.v1.Health/Check", ""),
+            std::optional<std::string>("\x08\x01"));
+}
+
+TEST_F(ServerTest, DescribesItself) {
+  StartServer();
+  // ServerReflectionRequest{list_services: ""} of grpc.reflection.v1alpha.
+  const std::string request("\x3a\x00", 2);
+  const auto services =
+      RawCall(server_->address(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+              request);
+  ASSERT_TRUE(services.has_value());
+  EXPECT_THAT(*services, testing::HasSubstr("ponder.v1.Verifier"));
+}
+
+TEST_F(ServerTest, CountsAndRecordsVerdicts) {
+  const std::string audit = testing::TempDir() + "verifier_audit.jsonl";
+  unlink(audit.c_str());
+  options_.metrics_listen = "127.0.0.1:0";
+  options_.audit_log = audit;
+  StartServer();
+  v1::GradeResponse response;
+  ASSERT_TRUE(Grade(Request("a", "math", "1/2", "\\boxed{0.5}"), &response).ok());
+  ASSERT_TRUE(Grade(Request("b", "math", "1/2", "<think>"), &response).ok());
+  EXPECT_FALSE(Grade(Request("c", "alchemy", "1", "1"), &response).ok());
+
+  const std::string page = Get(server_->metrics_address(), "/metrics");
+  EXPECT_THAT(page, testing::StartsWith("200\n"));
+  for (const char* line :
+       {"# TYPE ponder_verifier_verdicts_total counter\n",
+        "ponder_verifier_verdicts_total{kind=\"math\",outcome=\"correct\",detail=\"\"} 1\n",
+        "ponder_verifier_verdicts_total{kind=\"math\",outcome=\"unparsable\",detail=\"unclosed_"
+        "thought\"} 1\n",
+        "ponder_verifier_grade_seconds_count{kind=\"math\"} 2\n",
+        "ponder_verifier_grade_seconds_bucket{kind=\"math\",le=\"+Inf\"} 2\n",
+        "ponder_verifier_refusals_total{code=\"INVALID_ARGUMENT\"} 1\n",
+        "ponder_verifier_queue_length 0\n"}) {
+    EXPECT_THAT(page, testing::HasSubstr(line));
+  }
+  EXPECT_THAT(Get(server_->metrics_address(), "/"), testing::StartsWith("404\n"));
+
+  const std::string lines = ReadFile(audit).value_or("");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2) << lines;
+  EXPECT_THAT(lines,
+              testing::StartsWith(
+                  R"({"id":"a","kind":"math","gold":"1/2","extracted":"0.5","verdict":"correct")"));
+  unlink(audit.c_str());
+}
+
 TEST_F(ServerTest, SaysWhenThePortIsTaken) {
   StartServer();
   Server::Options options;
   options.listen = server_->address();
-  const auto second = Server::Start(options, *graders_);
+  const auto second = Server::Start(options, *graders_, &counters_);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(second.status().message()), testing::HasSubstr(server_->address()));
   options.listen = "nonsense";
-  EXPECT_EQ(Server::Start(options, *graders_).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Server::Start(options, *graders_, &counters_).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace
