@@ -31,13 +31,6 @@ absl::StatusOr<ProblemSpace> FindSpace(const std::string& task) {
       absl::StrCat("no task is called '", task, "'; there are ", absl::StrJoin(names, ", ")));
 }
 
-bool IsHeldOut(const std::string& task, const Problem& problem) {
-  const uint64_t hash = StableHash(absl::StrCat(task, "/", problem.canonical));
-  const auto mixed =
-      Philox4x32({static_cast<uint32_t>(hash), static_cast<uint32_t>(hash >> 32), 0, 0}, {0, 0});
-  return mixed[0] % kHeldOutShare == 0;
-}
-
 Prompt MakePrompt(const std::string& task, int64_t number, const Problem& problem) {
   return {absl::StrCat(task, "-", number),
           "math",
@@ -48,6 +41,13 @@ Prompt MakePrompt(const std::string& task, int64_t number, const Problem& proble
 }
 
 }  // namespace
+
+bool IsHeldOut(const std::string& task, const std::string& canonical) {
+  const uint64_t hash = StableHash(absl::StrCat(task, "/", canonical));
+  const auto mixed =
+      Philox4x32({static_cast<uint32_t>(hash), static_cast<uint32_t>(hash >> 32), 0, 0}, {0, 0});
+  return mixed[0] % kHeldOutShare == 0;
+}
 
 absl::StatusOr<TaskSet> MakeTaskSet(const std::string& task, int64_t train, int64_t eval,
                                     uint64_t seed) {
@@ -70,7 +70,7 @@ absl::StatusOr<TaskSet> MakeTaskSet(const std::string& task, int64_t train, int6
     std::optional<Problem> problem = space.problem(numbers[i]);
     if (!problem.has_value()) continue;
     Prompt prompt = MakePrompt(task, numbers[i], *problem);
-    if (IsHeldOut(task, *problem)) {
+    if (IsHeldOut(task, problem->canonical)) {
       if (missing(eval, set.eval.size())) set.eval.push_back(std::move(prompt));
     } else if (missing(train, set.train.size())) {
       set.train.push_back(

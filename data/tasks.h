@@ -35,6 +35,9 @@ struct TaskSet {
 absl::StatusOr<TaskSet> MakeTaskSet(const std::string& task, int64_t train, int64_t eval,
                                     uint64_t seed);
 
+// Whether a task's problem, in its canonical form, is held out: one in eight is.
+bool IsHeldOut(const std::string& task, const std::string& canonical);
+
 // Writes train.jsonl and eval.jsonl (our prompt layout, data/prompt_line.h) and sft.jsonl (the
 // training prompts, each with "thought" and "answer") into `folder`, which is made if need be.
 // Refuses sets that share a question.

@@ -35,9 +35,9 @@ size_t MatchBrace(absl::string_view text, size_t open) {
   return npos;
 }
 
-// Every \boxed{...} and \fbox{...}, each different content once. A box inside another one is part
-// of it.
-Extraction Boxes(absl::string_view text) {
+}  // namespace
+
+Extraction FindBoxes(absl::string_view text) {
   Extraction found;
   absl::flat_hash_set<absl::string_view> seen;
   size_t at = 0;
@@ -66,6 +66,8 @@ Extraction Boxes(absl::string_view text) {
   return found;
 }
 
+namespace {
+
 absl::string_view FirstLine(absl::string_view text) {
   text = absl::StripAsciiWhitespace(text);
   return absl::StripAsciiWhitespace(text.substr(0, text.find('\n')));
@@ -81,7 +83,8 @@ constexpr absl::string_view kAnnouncements[] = {
     "risposta è", "risposta:",  "resposta é",  "resposta:", "ответ:",       "Ответ:",
     "ответ —",    "الإجابة هي", "답은"};
 
-// If `text` starts with a phrase that announces an answer, leaves what follows.
+}  // namespace
+
 bool EatAnnouncement(absl::string_view* text) {
   absl::string_view rest = *text;
   bool announced = false;
@@ -108,6 +111,8 @@ bool EatAnnouncement(absl::string_view* text) {
   *text = rest;
   return true;
 }
+
+namespace {
 
 // What follows the last announcement, or, at the start of a line, 'A:'.
 absl::string_view AfterAnnouncement(absl::string_view text) {
@@ -205,7 +210,7 @@ Extraction ExtractAnswer(absl::string_view response) {
   // Control tokens, and a turn of somebody else, are no part of the answer.
   for (const absl::string_view end : {"<|", "</s>"}) text = text.substr(0, text.find(end));
 
-  Extraction boxes = Boxes(text);
+  Extraction boxes = FindBoxes(text);
   if (boxes.source != AnswerSource::kNone) return boxes;
   const size_t hashes = text.rfind("####");
   if (hashes != npos)

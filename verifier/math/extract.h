@@ -34,6 +34,13 @@ struct Extraction {
 
 Extraction ExtractAnswer(absl::string_view response);
 
+// Every \boxed{...} and \fbox{...}, each different content once; a box inside another one is part
+// of it. kNone, kBoxed or kUnclosedBox.
+Extraction FindBoxes(absl::string_view text);
+
+// If `text` starts with a phrase that announces an answer ("answer is"), leaves what follows.
+bool EatAnnouncement(absl::string_view* text);
+
 // What follows the last thought. False: it is never closed.
 bool AfterThought(absl::string_view response, absl::string_view* text);
 
