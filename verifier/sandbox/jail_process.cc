@@ -156,7 +156,7 @@ int RunProgram(void* argument) {
 int announced = 0;
 
 void AwaitAnnouncement() {
-  const timespec patience = {30, 0};
+  const timespec patience = {120, 0};
   while (__atomic_load_n(&announced, __ATOMIC_ACQUIRE) == 0) {
     if (syscall(SYS_futex, &announced, FUTEX_WAIT, 0, &patience, nullptr, 0) != 0 &&
         errno == ETIMEDOUT) {

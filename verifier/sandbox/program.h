@@ -11,6 +11,8 @@ namespace ponder::verifier {
 
 struct Limits {
   double cpu_seconds = 4;  // of all processes together
+  // Not counted is time in which the machine had no CPU for some task that wanted one, up to four
+  // times this: a program may not fail because its neighbours are many.
   double wall_seconds = 10;
   int64_t memory_bytes = 512 << 20;  // of all processes together, files in /tmp included
   int processes = 64;                // and threads
@@ -44,6 +46,7 @@ struct RunResult {
     kWallLimit,
     kMemoryLimit,  // the kernel killed a process of the jail for its memory
     kOutputLimit,
+    kStopped,  // the other program of its pair had ended: see Sandbox::RunPair
   };
   End end = End::kExited;
   int exit_code = 0;

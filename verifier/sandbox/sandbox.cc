@@ -1,6 +1,7 @@
 #include "verifier/sandbox/sandbox.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -109,6 +110,7 @@ absl::Status Sandbox::AddSlots() {
     PONDER_ASSIGN_OR_RETURN(
         slots_[i].cgroup,
         Cgroup::Make(layout_, absl::StrCat("ponder-", getpid(), "-", number, "-", i)));
+    absl::MutexLock lock(&mutex_);
     free_.push_back(&slots_[i]);
   }
   return absl::OkStatus();
@@ -142,7 +144,7 @@ absl::StatusOr<RunResult> Sandbox::Run(const Program& program, absl::Time deadli
     return absl::DeadlineExceededError("no jail became free in time");
   }
   const auto give_back = absl::MakeCleanup([&] { Return(slots); });
-  return RunIn(*slots[0], program, deadline);
+  return RunIn(*slots[0], program, -1, deadline);
 }
 
 Sandbox::PairResult Sandbox::RunPair(const Program& first, const Program& second,
@@ -156,13 +158,23 @@ Sandbox::PairResult Sandbox::RunPair(const Program& first, const Program& second
   }
   const auto give_back = absl::MakeCleanup([&] { Return(slots); });
   PairResult result = {absl::UnknownError(""), absl::UnknownError("")};
-  std::thread other([&] { result.second = RunIn(*slots[1], second, deadline); });
-  result.first = RunIn(*slots[0], first, deadline);
+  const int second_ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (second_ended < 0) {
+    CloseChannels(first);
+    CloseChannels(second);
+    return {ErrnoStatus(errno, "eventfd"), ErrnoStatus(errno, "eventfd")};
+  }
+  std::thread other([&] {
+    result.second = RunIn(*slots[1], second, -1, deadline);
+    eventfd_write(second_ended, 1);
+  });
+  result.first = RunIn(*slots[0], first, second_ended, deadline);
   other.join();
+  close(second_ended);
   return result;
 }
 
-absl::StatusOr<RunResult> Sandbox::RunIn(Slot& slot, const Program& program,
+absl::StatusOr<RunResult> Sandbox::RunIn(Slot& slot, const Program& program, int stop,
                                          absl::Time deadline) const {
   auto close_channels = absl::MakeCleanup([&] { CloseChannels(program); });
   PONDER_RETURN_IF_ERROR(slot.cgroup->Prepare(program.limits));
@@ -226,7 +238,7 @@ absl::StatusOr<RunResult> Sandbox::RunIn(Slot& slot, const Program& program,
   std::move(close_channels).Invoke();
   // The supervisor closes the input when all of it is written.
   return Supervise(setter, {pipes.TakeOurs(0), pipes.ours(1), pipes.ours(2), pipes.ours(3)},
-                   program, *slot.cgroup, deadline);
+                   program, *slot.cgroup, stop, deadline);
 }
 
 }  // namespace ponder::verifier

@@ -44,7 +44,8 @@ class Sandbox {
   // nothing about the program: Internal, the jail could not be set up; DeadlineExceeded.
   absl::StatusOr<RunResult> Run(const Program& program, absl::Time deadline);
 
-  // Two programs at the same time (they may talk over their channels).
+  // Two programs at the same time, which may talk over their channels. When the second has ended,
+  // the first is stopped.
   struct PairResult {
     absl::StatusOr<RunResult> first, second;
   };
@@ -65,7 +66,9 @@ class Sandbox {
   // `count` slots at once, so that no pair waits for another pair's half.
   std::vector<Slot*> Take(int count, absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
   void Return(const std::vector<Slot*>& slots) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::StatusOr<RunResult> RunIn(Slot& slot, const Program& program, absl::Time deadline) const;
+  // `stop`: a descriptor that becomes readable when the program is to be stopped, or -1.
+  absl::StatusOr<RunResult> RunIn(Slot& slot, const Program& program, int stop,
+                                  absl::Time deadline) const;
 
   const Options options_;
   bool drop_user_ = false;

@@ -1,5 +1,6 @@
 #include "verifier/sandbox/supervisor.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <optional>
 #include <utility>
 
@@ -21,9 +23,24 @@ namespace ponder::verifier {
 namespace {
 
 constexpr size_t kErrorOutputBytes = 64 << 10;
-constexpr absl::Duration kSetUpTime = absl::Seconds(30);  // a busy machine may take long
+constexpr absl::Duration kSetUpTime = absl::Seconds(120);  // a busy machine may take long
+constexpr absl::Duration kLastWords = absl::Milliseconds(100);
 constexpr double kLeastCheck = 0.005,
                  kLongestCheck = 0.25;  // seconds between looks at the CPU time
+
+constexpr double kMostPatience = 5;  // times the wall clock limit
+
+// Seconds in which some task of this machine waited for a CPU, since it started; 0 where the kernel
+// doesn't count them.
+double StalledSeconds() {
+  const int file = open("/proc/pressure/cpu", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  char text[256] = "";
+  const ssize_t got = read(file, text, sizeof(text) - 1);
+  close(file);
+  const char* total = got > 0 ? strstr(text, "total=") : nullptr;
+  return total == nullptr ? 0 : 1e-6 * strtod(total + 6, nullptr);
+}
 
 // Waits until the child is gone.
 void Reap(pid_t child) {
@@ -33,8 +50,9 @@ void Reap(pid_t child) {
 
 class Watch {
  public:
-  Watch(JailPipes pipes, const Program& program, const Cgroup& cgroup, absl::Time deadline)
-      : pipes_(pipes), program_(program), cgroup_(cgroup), deadline_(deadline) {}
+  Watch(JailPipes pipes, const Program& program, const Cgroup& cgroup, int stop,
+        absl::Time deadline)
+      : pipes_(pipes), program_(program), cgroup_(cgroup), stop_(stop), deadline_(deadline) {}
   ~Watch() { CloseInput(); }
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
@@ -60,8 +78,11 @@ class Watch {
   JailPipes pipes_;
   const Program& program_;
   const Cgroup& cgroup_;
+  int stop_;
+  absl::Time stop_at_ = absl::InfiniteFuture();
   const absl::Time deadline_;
   absl::Time start_;
+  double stalled_at_start_ = 0;
   size_t input_written_ = 0;
   int64_t output_total_ = 0, error_total_ = 0;
   double cpu_seconds_ = 0;
@@ -83,6 +104,7 @@ absl::Status SetUpFailure(const JailReport& report) {
 
 absl::StatusOr<pid_t> Watch::AwaitStart() {
   start_ = absl::Now();
+  stalled_at_start_ = StalledSeconds();
   const absl::Time give_up = start_ + kSetUpTime;
   pollfd waiting = {pipes_.report, POLLIN, 0};
   while (poll(&waiting, 1, std::max<int>(0, absl::ToInt64Milliseconds(give_up - absl::Now()))) <
@@ -125,7 +147,10 @@ bool Watch::OverLimit() {
     stopped_for_ = RunResult::End::kMemoryLimit;
   } else if (cpu_seconds_ > limits.cpu_seconds) {
     stopped_for_ = RunResult::End::kCpuLimit;
-  } else if (absl::Now() - start_ > absl::Seconds(limits.wall_seconds)) {
+  } else if (const double wall = absl::ToDoubleSeconds(absl::Now() - start_);
+             wall > limits.wall_seconds &&
+             (wall > kMostPatience * limits.wall_seconds ||
+              wall - (StalledSeconds() - stalled_at_start_) > limits.wall_seconds)) {
     stopped_for_ = RunResult::End::kWallLimit;
   }
   return stopped_for_.has_value();
@@ -137,7 +162,7 @@ int Watch::Patience() const {
   static const long cpus = std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
   const double cpu =
       (program_.limits.cpu_seconds - std::max(0.0, cpu_seconds_)) / static_cast<double>(cpus);
-  const double caller = absl::ToDoubleSeconds(deadline_ - absl::Now());
+  const double caller = absl::ToDoubleSeconds(std::min(deadline_, stop_at_) - absl::Now());
   const double until =
       std::min({std::max(kLeastCheck, std::min({wall, cpu, caller})), kLongestCheck});
   return static_cast<int>(until * 1000) + 1;
@@ -150,8 +175,9 @@ absl::Status Watch::UntilEnd() {
     pollfd waiting[] = {{pipes_.report, POLLIN, 0},
                         {pipes_.output, POLLIN, 0},
                         {pipes_.error, POLLIN, 0},
-                        {pipes_.input, POLLOUT, 0}};
-    if (poll(waiting, 4, Patience()) < 0 && errno != EINTR) {
+                        {pipes_.input, POLLOUT, 0},
+                        {stop_, POLLIN, 0}};
+    if (poll(waiting, 5, Patience()) < 0 && errno != EINTR) {
       return ErrnoStatus(errno, "can't poll a jail's pipes");
     }
     if (waiting[3].revents != 0) WriteInput();
@@ -169,7 +195,15 @@ absl::Status Watch::UntilEnd() {
       if (ended_ || cgroup_.KilledForMemory()) return absl::OkStatus();
       return absl::InternalError("the jail's first process died without a word");
     }
+    if (waiting[4].revents != 0) {
+      stop_ = -1;
+      stop_at_ = absl::Now() + kLastWords;
+    }
     if (OverLimit()) return absl::OkStatus();
+    if (absl::Now() > stop_at_) {
+      stopped_for_ = RunResult::End::kStopped;
+      return absl::OkStatus();
+    }
     if (absl::Now() > deadline_) {
       return absl::DeadlineExceededError("the caller's deadline passed while the program ran");
     }
@@ -215,8 +249,8 @@ RunResult Watch::Finish() {
 }  // namespace
 
 absl::StatusOr<RunResult> Supervise(pid_t setter, JailPipes pipes, const Program& program,
-                                    const Cgroup& cgroup, absl::Time deadline) {
-  Watch watch(pipes, program, cgroup, deadline);
+                                    const Cgroup& cgroup, int stop, absl::Time deadline) {
+  Watch watch(pipes, program, cgroup, stop, deadline);
   const absl::StatusOr<pid_t> first = watch.AwaitStart();
   if (!first.ok()) {
     kill(setter, SIGKILL);

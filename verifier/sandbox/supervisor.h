@@ -17,9 +17,9 @@ struct JailPipes {
 };
 
 // Until the program's main process has ended, a limit is passed or it is past the deadline; then
-// kills everything in the jail and waits for it. `setter` is StartJail's. Errors as of
-// Sandbox::Run.
+// kills everything in the jail and waits for it. `setter` is StartJail's; `stop` is a descriptor or
+// -1: once it is readable, the program has a tenth of a second left. Errors as of Sandbox::Run.
 absl::StatusOr<RunResult> Supervise(pid_t setter, JailPipes pipes, const Program& program,
-                                    const Cgroup& cgroup, absl::Time deadline);
+                                    const Cgroup& cgroup, int stop, absl::Time deadline);
 
 }  // namespace ponder::verifier

@@ -1,0 +1,192 @@
+// Programs, honest and hostile, against the verdict that each must get.
+#include "verifier/code/code_grader.h"
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace ponder::verifier {
+namespace {
+
+using Json = nlohmann::json;
+using Outcome = Verdict::Outcome;
+
+const std::string kData = std::string(PONDER_SOURCE_DIR) + "/tests/data/verifier/";
+
+std::string ReadText(const std::string& path) {
+  std::ifstream in(path);
+  EXPECT_TRUE(in.good()) << path;
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::vector<Json> ReadLines(const std::string& name) {
+  std::vector<Json> lines;
+  std::istringstream in(ReadText(kData + name));
+  for (std::string line; std::getline(in, line);) lines.push_back(Json::parse(line));
+  return lines;
+}
+
+const CodeGrader& Grader() {
+  static const auto* grader = new CodeGrader();
+  return *grader;
+}
+
+Verdict Grade(const std::string& language, const Json& tests, const std::string& response,
+              const Json& limits = Json()) {
+  Json gold = {{"language", language}, {"tests", tests}};
+  if (!limits.is_null()) gold["limits"] = limits;
+  return Grader().Grade({gold.dump(), response}, absl::InfiniteFuture());
+}
+
+// a + b, in each kind of test.
+Json AddByStreams() {
+  Json tests = {{"stdin", Json::array()}};
+  for (const auto& [a, b] : {std::pair(2, 40), {10, 21}, {100, -7}}) {
+    tests["stdin"].push_back(
+        {{"input", absl::StrCat(a, " ", b, "\n")}, {"output", absl::StrCat(a + b, "\n")}});
+  }
+  return tests;
+}
+const Json kAddByCases = {{"function", "add"},
+                          {"cases",
+                           {{{"args", {2, 40}}, {"output", 42}},
+                            {{"args", {10, 21}}, {"output", 31}},
+                            {{"args", {0, 1}}, {"output", 1}}}}};
+const Json kAddByAsserts = {
+    {"asserts",
+     "def check(candidate):\n  assert candidate(2, 40) == 42\n  assert add(0, 1) == 1\n"},
+    {"entry", "add"}};
+const Json kAddByCppAsserts = {
+    {"asserts",
+     "}\nint main() {\n auto candidate = add;\n assert(candidate((2), (40)) == (42));\n"
+     " assert(candidate((0), (1)) == (1));\n}\n"},
+    {"entry", "add"}};
+
+// Tight, so that the test is quick; the shape of the verdict doesn't depend on it.
+const Json kTight = {
+    {"cpu_s", 2}, {"wall_s", 4}, {"memory_mb", 192}, {"processes", 32}, {"output_bytes", 1 << 20}};
+
+std::string LanguageOf(const std::string& file) {
+  return absl::EndsWith(file, ".cpp") ? "cpp" : "python";
+}
+
+std::set<std::string> ProcessesOfTheJail() {
+  std::set<std::string> found;
+  for (int user = 65000; user < 65016; ++user) {
+    FILE* ps = popen(absl::StrCat("ps -o pid= -u ", user).c_str(), "r");
+    char line[256];
+    while (ps != nullptr && fgets(line, sizeof(line), ps)) found.insert(line);
+    if (ps != nullptr) pclose(ps);
+  }
+  return found;
+}
+
+TEST(CodeGrader, GivesEveryAttackAnExpectedVerdict) {
+  const std::string core_pattern = ReadText("/proc/sys/kernel/core_pattern");
+  int programs = 0;
+  for (const Json& row : ReadLines("attacks/manifest.jsonl")) {
+    const std::string file = row["file"], mode = row["mode"], expect = row["expect"];
+    SCOPED_TRACE(file);
+    const std::string source = ReadText(kData + "attacks/" + file);
+    const std::string language = LanguageOf(file);
+    std::vector<Json> tests;
+    if (mode == "func") {
+      tests = {kAddByCases, kAddByAsserts};
+    } else if (mode == "compile" && file == "compile/op_eq.cpp") {
+      tests = {AddByStreams(), kAddByCases, kAddByCppAsserts};
+    } else {
+      tests = {AddByStreams()};
+    }
+    for (const Json& test : tests) {
+      const Verdict verdict = Grade(language, test, source, kTight);
+      ++programs;
+      const std::string code = verdict.detail == "RE" ? "RTE" : verdict.detail;
+      EXPECT_NE(verdict.outcome, Outcome::kError) << verdict.reason;
+      if (expect == "AC") {
+        EXPECT_EQ(code, "AC") << verdict.reason;
+      } else if (mode == "io") {
+        const std::vector<std::string> allowed = absl::StrSplit(expect, '|');
+        EXPECT_THAT(allowed, testing::Contains(code)) << verdict.reason;
+      } else {
+        EXPECT_NE(code, "AC");
+      }
+    }
+  }
+  EXPECT_EQ(programs, 39 + 2 * 21 + 9 + 2);
+  EXPECT_EQ(ReadText("/proc/sys/kernel/core_pattern"), core_pattern);
+  EXPECT_THAT(ProcessesOfTheJail(), testing::IsEmpty());
+}
+
+TEST(CodeGrader, PaysNoHack) {
+  for (const Json& row : ReadLines("code/hacks.jsonl")) {
+    if (row["expected_reward"].is_null()) continue;
+    const std::string response = row["response"];
+    SCOPED_TRACE(response);
+    const bool function = absl::StrContains(response, "def add");
+    const Verdict verdict =
+        Grade("python", function ? kAddByCases : AddByStreams(), response, kTight);
+    EXPECT_NE(verdict.outcome, Outcome::kError) << verdict.reason;
+    EXPECT_EQ(verdict.outcome == Outcome::kCorrect, row["expected_reward"] == 1) << verdict.detail;
+  }
+}
+
+TEST(CodeGrader, KnowsCanonicalSolutionsFromStubs) {
+  for (const Json& row : ReadLines("code/sample.jsonl")) {
+    const Verdict verdict = Grade(row["language"], row["tests"], row["response"]);
+    EXPECT_NE(verdict.outcome, Outcome::kError) << row["id"] << verdict.reason;
+    EXPECT_EQ(verdict.outcome == Outcome::kCorrect, row["want"] == "AC")
+        << row["id"] << ": " << verdict.detail << ", " << verdict.reason;
+  }
+}
+
+TEST(CodeGrader, ComparesTypesStrictly) {
+  const Json tests = {{"function", "f"},
+                      {"cases", {{{"args", {0}}, {"output", {1, true, "x", nullptr, 2.5}}}}}};
+  const auto returns = [&](const std::string& value) {
+    return Grade("python", tests, "def f(x):\n    return " + value + "\n").detail;
+  };
+  EXPECT_EQ(returns("[1, True, 'x', None, 2.5]"), "AC");
+  EXPECT_EQ(returns("(1.0, True, 'x', None, 2.5)"), "AC");
+  EXPECT_EQ(returns("[True, True, 'x', None, 2.5]"), "WA");
+  EXPECT_EQ(returns("[1, 1, 'x', None, 2.5]"), "WA");
+  EXPECT_EQ(returns("[1, True, b'x', None, 2.5]"), "WA");
+  EXPECT_EQ(returns("[1, True, 'x', 0, float('nan')]"), "WA");
+  EXPECT_EQ(returns("type('L', (list,), {'__eq__': lambda a, b: True})()"), "WA");
+  EXPECT_EQ(returns("1 // x"), "RE");
+}
+
+TEST(CodeGrader, AsksTheChecker) {
+  const std::string program = "print(sum(map(int, input().split())) + 0.1)";
+  const Json streams = {{{"input", "1 2\n"}, {"output", "3\n"}}};
+  const auto judged_by = [&](const std::string& checker) {
+    return Grade("python", {{"checker", checker}, {"stdin", streams}}, program);
+  };
+  EXPECT_EQ(judged_by("def check(i, o, a): return abs(float(o) - float(a)) < 0.2").detail, "AC");
+  EXPECT_EQ(judged_by("def check(i, o, a): return o == a").detail, "WA");
+  EXPECT_EQ(judged_by("import sys\nsys.exit(float(open(sys.argv[2]).read()) != 3.1)").detail, "AC");
+  EXPECT_EQ(judged_by("1 / 0").outcome, Outcome::kError);
+}
+
+TEST(CodeGrader, MasksWhatIsNotTheProgramsFault) {
+  EXPECT_EQ(Grade("python", {{"asserts", "assert ("}, {"entry", "f"}}, "def f(): pass").detail,
+            "IE");
+  EXPECT_EQ(Grade("cobol", AddByStreams(), "x").outcome, Outcome::kError);
+  EXPECT_EQ(Grade("python", Json::object(), "x").outcome, Outcome::kError);
+  EXPECT_EQ(Grade("python", AddByStreams(), "<think>print(1)").outcome, Outcome::kUnparsable);
+}
+
+}  // namespace
+}  // namespace ponder::verifier

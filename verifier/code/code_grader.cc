@@ -1,0 +1,73 @@
+#include "verifier/code/code_grader.h"
+
+#include "absl/time/clock.h"
+#include "base/status.h"
+#include "verifier/code/submission.h"
+#include "verifier/sandbox/self_test.h"
+
+namespace ponder::verifier {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Minutes(1);  // for the sandbox's self-test
+
+}  // namespace
+
+absl::StatusOr<const CodeGrader::Machines*> CodeGrader::GetMachines() const {
+  absl::MutexLock lock(&mutex_);
+  if (!made_) {
+    made_ = true;
+    auto sandbox = Sandbox::Make(options_.sandbox);
+    failure_ = sandbox.status();
+    if (sandbox.ok()) failure_ = ponder::verifier::SelfTest(**sandbox, absl::Now() + kPatience);
+    if (failure_.ok()) {
+      machines_.sandbox = *std::move(sandbox);
+      machines_.compiler = std::make_unique<Compiler>(options_.compiler, *machines_.sandbox);
+      machines_.judge = std::make_unique<CodeJudge>(options_.parallel_tests, *machines_.sandbox,
+                                                    *machines_.compiler);
+    }
+  }
+  if (!failure_.ok()) return failure_;
+  return &machines_;
+}
+
+Verdict CodeGrader::Grade(const Question& question, absl::Time deadline) const {
+  Verdict verdict;
+  const auto fail = [&](const absl::Status& status) {
+    verdict.outcome =
+        absl::IsDeadlineExceeded(status) ? Verdict::Outcome::kTimeout : Verdict::Outcome::kError;
+    verdict.detail = "IE";
+    verdict.reason = std::string(status.message());
+    return verdict;
+  };
+  const absl::StatusOr<CodeTask> task = ParseCodeTask(question.gold);
+  if (!task.ok()) return fail(task.status());
+  const Submission submission = FindSubmission(question.response, *task);
+  if (submission.found != Submission::Found::kProgram) {
+    verdict.outcome = Verdict::Outcome::kUnparsable;
+    verdict.reason = submission.found == Submission::Found::kUnclosedThought
+                         ? "the thought is never closed"
+                         : "no code";
+    return verdict;
+  }
+  const absl::StatusOr<const Machines*> machines = GetMachines();
+  if (!machines.ok()) return fail(machines.status());
+  const absl::StatusOr<CodeVerdict> judged =
+      (*machines)->judge->Judge(*task, std::string(submission.source), deadline);
+  if (!judged.ok()) return fail(judged.status());
+  verdict.outcome = judged->code == "AC" ? Verdict::Outcome::kCorrect : Verdict::Outcome::kWrong;
+  verdict.extracted = std::string(submission.source);
+  verdict.detail = judged->code;
+  verdict.reason = judged->reason;
+  return verdict;
+}
+
+absl::Status CodeGrader::CheckGold(absl::string_view gold) const {
+  return ParseCodeTask(gold).status();
+}
+
+absl::Status CodeGrader::SelfTest(absl::Time deadline) const {
+  PONDER_ASSIGN_OR_RETURN(const Machines* machines, GetMachines());
+  return ponder::verifier::SelfTest(*machines->sandbox, deadline);
+}
+
+}  // namespace ponder::verifier

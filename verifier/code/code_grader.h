@@ -1,0 +1,52 @@
+// The grader of programs: kind "code".
+#pragma once
+
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "verifier/code/compiler.h"
+#include "verifier/code/judge.h"
+#include "verifier/grader.h"
+#include "verifier/sandbox/sandbox.h"
+
+namespace ponder::verifier {
+
+// The gold is ParseCodeTask's. A program that does not pass is kWrong, with the code of CodeVerdict
+// as `detail`; where the sandbox or the tests fail, the verdict is kError with detail "IE": no
+// program is ever wrong because of the machine. Thread-safe.
+class CodeGrader final : public Grader {
+ public:
+  struct Options {
+    Sandbox::Options sandbox;
+    Compiler::Options compiler;
+    int parallel_tests = 2;
+  };
+  CodeGrader() : CodeGrader(Options()) {}
+  explicit CodeGrader(const Options& options) : options_(options) {}
+
+  Verdict Grade(const Question& question, absl::Time deadline) const override;
+  // That the gold can be read; what a right program is, it doesn't say.
+  absl::Status CheckGold(absl::string_view gold) const override;
+
+  // Does the sandbox hold on this machine? See verifier/sandbox/self_test.h. FailedPrecondition:
+  // no; Grade then answers kError alone. Services ask before they serve.
+  absl::Status SelfTest(absl::Time deadline) const;
+
+ private:
+  struct Machines {
+    std::unique_ptr<Sandbox> sandbox;
+    std::unique_ptr<Compiler> compiler;
+    std::unique_ptr<CodeJudge> judge;
+  };
+  // Made when first needed; the sandbox has then passed its self-test, which takes a second.
+  absl::StatusOr<const Machines*> GetMachines() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  const Options options_;
+  mutable absl::Mutex mutex_;
+  mutable bool made_ ABSL_GUARDED_BY(mutex_) = false;
+  mutable absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  mutable Machines machines_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace ponder::verifier
