@@ -1,14 +1,199 @@
+// Every tokenizer against what the Rust library `tokenizers` makes of the same file and texts;
+// hostile files; text that comes token by token.
 #include "data/tokenizer.h"
 
+#include <filesystem>
+#include <random>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_split.h"
+#include "base/atomic_file.h"
+#include "data/tokenizers/json_tokenizer.h"
+#include "data/tokenizers/tokenizer.h"
+#include "data/tokenizers/unicode_text.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
 
 namespace ponder::data {
 namespace {
 
 using Ids = std::vector<int32_t>;
+using Json = nlohmann::json;
+
+std::string CaseFolder(const std::string& name) {
+  return std::string(PONDER_SOURCE_DIR) + "/tests/data/tokenizers/" + name;
+}
+
+std::string ReadAll(const std::string& path) {
+  auto text = ReadFile(path);
+  EXPECT_TRUE(text.ok()) << text.status();
+  return text.ok() ? *text : "";
+}
+
+std::vector<Json> ReadLines(const std::string& path) {
+  std::vector<Json> lines;
+  for (const absl::string_view line : absl::StrSplit(ReadAll(path), '\n', absl::SkipEmpty()))
+    lines.push_back(Json::parse(line));
+  EXPECT_GT(lines.size(), 50u) << path;
+  return lines;
+}
+
+std::string Streamed(const Tokenizer& tokenizer, const Ids& ids, bool skip_special) {
+  const auto stream = tokenizer.MakeDetokenizer(skip_special);
+  std::string text;
+  for (const int32_t id : ids) {
+    const std::string piece = stream->Push(id);
+    EXPECT_TRUE(IsValidUtf8(piece)) << "a piece ends inside a character";
+    text += piece;
+  }
+  return text + stream->Finish();
+}
+
+class TokenizerCase : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    auto loaded = LoadTokenizer(CaseFolder(GetParam()));
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    tokenizer_ = *loaded;
+  }
+  std::shared_ptr<const Tokenizer> tokenizer_;
+};
+
+TEST_P(TokenizerCase, EncodesAsTheRustLibrary) {
+  for (const Json& line : ReadLines(CaseFolder(GetParam()) + "/encode.jsonl")) {
+    const auto text = line["text"].get<std::string>();
+    const auto ids = tokenizer_->Encode(text, false);
+    ASSERT_TRUE(ids.ok()) << ids.status();
+    EXPECT_EQ(*ids, line["ids"].get<Ids>()) << line["text"];
+    EXPECT_EQ(*tokenizer_->Encode(text, true), line["ids_special"].get<Ids>()) << line["text"];
+    EXPECT_EQ(*tokenizer_->Encode(text, false), *ids) << "the cache changes " << line["text"];
+  }
+}
+
+TEST_P(TokenizerCase, DecodesAsTheRustLibraryWholeAndTokenByToken) {
+  for (const char* file : {"/encode.jsonl", "/decode.jsonl"}) {
+    for (const Json& line : ReadLines(CaseFolder(GetParam()) + file)) {
+      const Ids ids = line["ids"].get<Ids>();
+      const auto kept = line["decoded"].get<std::string>();
+      const auto skipped = line["decoded_skip_special"].get<std::string>();
+      EXPECT_EQ(tokenizer_->Decode(ids, false), kept) << line["ids"];
+      EXPECT_EQ(tokenizer_->Decode(ids, true), skipped) << line["ids"];
+      EXPECT_EQ(Streamed(*tokenizer_, ids, false), kept) << line["ids"];
+      EXPECT_EQ(Streamed(*tokenizer_, ids, true), skipped) << line["ids"];
+    }
+  }
+}
+
+TEST_P(TokenizerCase, RandomIdsStreamToWhatTheyDecodeTo) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 200; ++round) {
+    Ids ids(random() % 30);
+    for (int32_t& id : ids)
+      id = static_cast<int32_t>(random() % static_cast<uint64_t>(tokenizer_->vocab_size() + 3)) - 1;
+    EXPECT_EQ(Streamed(*tokenizer_, ids, false), tokenizer_->Decode(ids, false)) << Json(ids);
+    EXPECT_EQ(Streamed(*tokenizer_, ids, true), tokenizer_->Decode(ids, true)) << Json(ids);
+  }
+}
+
+TEST_P(TokenizerCase, BrokenUtf8CountsAsTheReplacementCharacter) {
+  EXPECT_EQ(*tokenizer_->Encode("a\xE4\xBD z\xFF", false),
+            *tokenizer_->Encode("a\xEF\xBF\xBD z\xEF\xBF\xBD", false));
+}
+
+INSTANTIATE_TEST_SUITE_P(Goldens, TokenizerCase,
+                         testing::Values("qwen2", "llama3", "gpt2", "deepseek3", "llama2_spm",
+                                         "mixtral_metaspace"),
+                         [](const auto& test) { return std::string(test.param); });
+
+// A change to a good file, and what the error must name.
+struct Hostile {
+  const char* pointer;  // JSON pointer of what is replaced
+  const char* value;
+  const char* named;
+};
+
+TEST(HostileTokenizer, EachIsOneLineThatNamesFileAndKey) {
+  const Json good = Json::parse(ReadAll(CaseFolder("llama3") + "/tokenizer.json"));
+  const Hostile cases[] = {
+      {"/model/vocab/the", "-1", "model.vocab gives \"the\""},
+      {"/model/vocab/the", "4000000000", "model.vocab gives \"the\""},
+      {"/model/vocab/the", "18446744073709551615", "model.vocab gives \"the\""},
+      {"/model/vocab/the", "1.5", "model.vocab gives \"the\""},
+      {"/model/vocab/the", "\"7\"", "model.vocab gives \"the\""},
+      {"/model/vocab", "[]", "model.vocab"},
+      {"/model/merges/5", "\"qqq zzz\"", "model.merges[5]"},
+      {"/model/merges/5", "\"one\"", "model.merges[5]"},
+      {"/model/merges/5", "[\"a\"]", "model.merges[5]"},
+      {"/model/merges/5", "{}", "model.merges[5]"},
+      {"/model/merges", "7", "model.merges"},
+      {"/model/type", "\"Unigram\"", "model.type"},
+      {"/model/unk_token", "\"<nowhere>\"", "model.unk_token"},
+      {"/model/byte_fallback", "3", "model.byte_fallback"},
+      {"/model", "null", "\"model\""},
+      {"/added_tokens/0/id", "123456789", "added_tokens[0].id"},
+      {"/added_tokens/0/id", "-5", "added_tokens[0].id"},
+      {"/added_tokens/0/content", "\"\"", "added_tokens[0]"},
+      {"/added_tokens/0/content", "{}", "added_tokens[0].content"},
+      {"/added_tokens", "{}", "added_tokens"},
+      {"/pre_tokenizer/pretokenizers/0/pattern/Regex", "\"(\"",
+       "pre_tokenizer.pretokenizers[0].pattern.Regex"},
+      {"/pre_tokenizer/pretokenizers/0/pattern/Regex", "\"[a&&b]\"", "pattern.Regex"},
+      {"/pre_tokenizer/pretokenizers/0/behavior", "\"Sideways\"", "Sideways"},
+      {"/pre_tokenizer/type", "\"Magic\"", "Magic"},
+      {"/decoder/type", "\"Magic\"", "decoder"},
+      {"/normalizer", "{\"type\": \"Magic\"}", "normalizer"},
+      {"/post_processor/processors/1/special_tokens/<|begin_of_text|>/ids/0", "99999999", "ids[0]"},
+      {"/post_processor/processors/1/single", "3", "single"},
+  };
+  for (const Hostile& hostile : cases) {
+    Json bad = good;
+    bad[Json::json_pointer(hostile.pointer)] = Json::parse(hostile.value);
+    const auto made = MakeJsonTokenizer(bad.dump(), "some/tokenizer.json");
+    ASSERT_FALSE(made.ok()) << hostile.pointer << " " << hostile.value;
+    const std::string message(made.status().message());
+    EXPECT_THAT(message, testing::StartsWith("some/tokenizer.json: "));
+    EXPECT_THAT(message, testing::HasSubstr(hostile.named));
+    EXPECT_THAT(message, testing::Not(testing::HasSubstr("\n")));
+  }
+}
+
+TEST(HostileTokenizer, TruncatedAnywhereIsOneLine) {
+  const std::string good = ReadAll(CaseFolder("qwen2") + "/tokenizer.json");
+  for (size_t i = 0; i < 50; ++i) {
+    const auto made = MakeJsonTokenizer(good.substr(0, good.size() * i / 50), "t.json");
+    ASSERT_FALSE(made.ok());
+    EXPECT_THAT(
+        std::string(made.status().message()),
+        testing::AllOf(testing::StartsWith("t.json: "), testing::Not(testing::HasSubstr("\n"))));
+  }
+}
+
+TEST(HostileTokenizer, DeepOrHugeFilesAreRefusedBeforeTheyAreRead) {
+  const std::string deep = std::string(1 << 20, '[') + std::string(1 << 20, ']');
+  EXPECT_THAT(std::string(MakeJsonTokenizer(deep, "t.json").status().message()),
+              testing::HasSubstr("deeper than 64"));
+  const std::string huge(100 << 20, ' ');
+  EXPECT_THAT(std::string(MakeJsonTokenizer(huge, "t.json").status().message()),
+              testing::HasSubstr("bytes, the most is"));
+}
+
+TEST(HostileTokenizer, LongTextsOfOneKindTakeLinearTime) {
+  for (const char* name : {"qwen2", "mixtral_metaspace"}) {
+    const auto tokenizer = LoadTokenizer(CaseFolder(name));
+    ASSERT_TRUE(tokenizer.ok());
+    for (const char* piece : {"a", " ", "\n", "e\xCC\x81", "1", "\xF0\x9F\x98\x80"}) {
+      std::string text;
+      while (text.size() < 200'000) text += piece;
+      const auto ids = (*tokenizer)->Encode(text, false);
+      ASSERT_TRUE(ids.ok()) << ids.status();
+      EXPECT_GT(ids->size(), 0u);
+    }
+  }
+}
 
 TEST(ByteTokenizer, EveryByteIsItsOwnId) {
   std::string bytes;
@@ -33,6 +218,29 @@ TEST(ByteTokenizer, DecodesSpecialTokensAsNamesOrNotAtAll) {
   const Ids ids{259, 'q', 260, 257, 't', 258, 'a', 256, 261, 262, 263, 264, -1, 1 << 30};
   EXPECT_EQ(ByteTokenizer::Decode(ids, true), "<user>q<assistant><think>t</think>a<eos><system>");
   EXPECT_EQ(ByteTokenizer::Decode(ids, false), "qta");
+}
+
+TEST(ByteTokenizer, StreamsWholeCharacters) {
+  const auto tokenizer = MakeByteTokenizer();
+  const auto stream = tokenizer->MakeDetokenizer(/*skip_special=*/false);
+  EXPECT_EQ(stream->Push(0xE4), "");
+  EXPECT_EQ(stream->Push(0xBD), "");
+  EXPECT_EQ(stream->Push(0xA0), "\xE4\xBD\xA0");
+  EXPECT_EQ(stream->Push(0xE4), "");
+  EXPECT_EQ(stream->Push('a'),
+            "\xEF\xBF\xBD"
+            "a");
+  EXPECT_EQ(stream->Push(ByteTokenizer::kThink), "<think>");
+  EXPECT_EQ(stream->Push(0xF0), "");
+  EXPECT_EQ(stream->Finish(), "\xEF\xBF\xBD");
+}
+
+TEST(LoadTokenizer, AFolderWithoutTokenizerSpeaksBytes) {
+  const auto tokenizer = LoadTokenizer(PONDER_SOURCE_DIR);
+  ASSERT_TRUE(tokenizer.ok());
+  EXPECT_EQ((*tokenizer)->vocab_size(), ByteTokenizer::kVocabSize);
+  EXPECT_EQ((*tokenizer)->TokenId("</think>"), ByteTokenizer::kEndThink);
+  EXPECT_EQ((*tokenizer)->TokenId("<nothing>"), -1);
 }
 
 }  // namespace

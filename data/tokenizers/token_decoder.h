@@ -1,0 +1,53 @@
+// TokenDecoder: the "decoder" of a tokenizer.json, which turns tokens back into text. A value; safe
+// from many threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "data/tokenizers/json_node.h"
+#include "data/tokenizers/split_pattern.h"
+
+namespace ponder::data {
+
+class TokenDecoder {
+ public:
+  // Nothing: tokens are joined by spaces. ByteLevel, ByteFallback, Fuse, Strip, Replace, Metaspace
+  // and Sequence are known; another is an error that names it.
+  static absl::StatusOr<TokenDecoder> FromJson(const std::optional<JsonNode>& node);
+
+  // Text that is valid UTF-8 if the tokens are.
+  std::string Decode(std::vector<std::string> tokens) const;
+
+  // Decode is nothing but the tokens' bytes, with U+FFFD for what is not UTF-8.
+  bool is_byte_level() const;
+
+ private:
+  struct Step {
+    enum class Kind { kByteLevel, kByteFallback, kFuse, kStrip, kReplace, kMetaspace } kind;
+    std::shared_ptr<const SplitPattern> pattern;  // kReplace
+    std::string content;                          // kReplace, kStrip; kMetaspace's replacement
+    int64_t start = 0, stop = 0;                  // kStrip: at most so many at either end
+    bool strip_first = false;                     // kMetaspace: none for a prepended space
+  };
+  absl::Status Append(const JsonNode& node, int depth);
+
+  bool joined_by_space_ = true;
+  std::vector<Step> steps_;
+};
+
+// The bytes that a token of the byte-level alphabet stands for; a token with other characters
+// stands for its own.
+std::string ByteLevelBytes(absl::string_view token);
+// The other way: `bytes` spelt in the byte-level alphabet.
+std::string ByteLevelSpelling(absl::string_view bytes);
+// The byte of a token such as <0x0A>, or -1.
+int ByteOfToken(absl::string_view token);
+
+}  // namespace ponder::data
