@@ -11,6 +11,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "actor/engine/engine.h"
+#include "base/check.h"
 #include "base/status.h"
 #include "bench/machine_peaks.h"
 #include "moe/checkpoint.h"
@@ -25,6 +26,7 @@ constexpr int64_t kPromptTokens = 16;
 struct Options {
   std::string model;
   int threads = 2;
+  std::string weights = "f32";
   int64_t new_tokens = 64;
   std::vector<int64_t> widths = {1, 16, 64, 256};
 };
@@ -48,10 +50,16 @@ double ActiveWeights(const moe::ModelConfig& config) {
   return static_cast<double>(moe::CountParameters(config).active - embeddings);
 }
 
+double BytesPerWeight(const std::string& weights) {
+  return weights == "f32" ? 4 : weights == "bf16" ? 2 : 8.5 / 8;
+}
+
 absl::Status RunWidth(const Options& options, const moe::Model& model, int64_t width) {
   actor::Engine::Options engine_options;
   engine_options.threads = options.threads;
   engine_options.max_batch = width;
+  PONDER_CHECK(kernels::ParseWeightType(options.weights, &engine_options.weight_type),
+               options.weights);
   engine_options.prefill_tokens = 512;
   const int64_t least = actor::Engine::LeastKvCacheMib(model.config);
   engine_options.kv_cache_mib = least * (width + 1);
@@ -85,7 +93,7 @@ absl::Status RunWidth(const Options& options, const moe::Model& model, int64_t w
       static_cast<long long>(width), rate, cpu_seconds * 1e6 / static_cast<double>(tokens),
       2 * ActiveWeights(model.config) * full_rate / FmaPeak(pool));
   if (width == 1) {
-    const double bytes = ActiveWeights(model.config) * sizeof(float) * full_rate;
+    const double bytes = BytesPerWeight(options.weights) * ActiveWeights(model.config) * full_rate;
     std::printf(", \"share_of_read_bandwidth\": %.3f", bytes / ReadBandwidth(pool));
   }
   std::printf("}\n");
@@ -109,6 +117,9 @@ int main(int argc, char** argv) {
   app.add_option("--threads", options.threads)->check(CLI::Range(1, 1024))->capture_default_str();
   app.add_option("--new-tokens", options.new_tokens, "timed tokens of each sequence")
       ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--weights", options.weights, "f32, bf16 or int8")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->capture_default_str();
   app.add_option("--width", options.widths, "sequences, e.g. 1,16,64,256")
       ->delimiter(',')

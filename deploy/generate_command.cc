@@ -8,6 +8,7 @@
 #include "actor/engine/engine.h"
 #include "actor/evaluate.h"
 #include "base/atomic_file.h"
+#include "base/check.h"
 #include "base/status.h"
 #include "data/chat_format.h"
 #include "data/tokenizer.h"
@@ -21,11 +22,14 @@ namespace {
 struct GenerateOptions {
   std::string model;
   std::string prompt;
+  std::vector<int32_t> ids;  // instead of a prompt: no tokenizer is needed then
+  bool greedy = false;
   std::string system_prompt;
   uint64_t seed = 1;
   kernels::SamplingOptions sampling;
   int64_t max_tokens = 0;  // 0: what the model has room for
   int threads = 1;
+  std::string weights = "f32";
   bool json = false;
 };
 
@@ -33,8 +37,13 @@ absl::StatusOr<actor::Engine::Request> MakeRequest(const GenerateOptions& option
                                                    const moe::ModelConfig& config) {
   actor::Engine::Request request;
   request.key = {"prompt", 0};
-  PONDER_ASSIGN_OR_RETURN(request.prompt_tokens, data::EncodeChat({Message{"user", options.prompt}},
-                                                                  options.system_prompt));
+  if (options.ids.empty()) {
+    PONDER_ASSIGN_OR_RETURN(
+        request.prompt_tokens,
+        data::EncodeChat({Message{"user", options.prompt}}, options.system_prompt));
+  } else {
+    request.prompt_tokens = options.ids;
+  }
   const int64_t room =
       config.max_position_embeddings - static_cast<int64_t>(request.prompt_tokens.size());
   if (room < 1) {
@@ -49,16 +58,21 @@ absl::StatusOr<actor::Engine::Request> MakeRequest(const GenerateOptions& option
   }
   request.max_new_tokens = options.max_tokens > 0 ? options.max_tokens : room;
   request.sampling = options.sampling;
+  if (options.greedy) request.sampling.temperature = 0;
   request.seed = options.seed;
   request.eos_token = config.eos_token_id;
   return request;
 }
 
 absl::Status RunGenerate(const GenerateOptions& options) {
-  PONDER_ASSIGN_OR_RETURN(const moe::Model model, OpenModel(options.model));
+  const bool text = options.ids.empty();
+  PONDER_ASSIGN_OR_RETURN(const moe::Model model,
+                          text ? OpenModel(options.model) : moe::LoadModel(options.model));
   actor::Engine::Options engine_options;
   engine_options.threads = options.threads;
   engine_options.max_batch = 1;
+  PONDER_CHECK(kernels::ParseWeightType(options.weights, &engine_options.weight_type),
+               options.weights, " passed the flag's check");
   engine_options.kv_cache_mib = actor::Engine::LeastKvCacheMib(model.config);
   PONDER_ASSIGN_OR_RETURN(auto engine, actor::Engine::Make(engine_options, model, /*version=*/0));
   PONDER_ASSIGN_OR_RETURN(actor::Engine::Request request, MakeRequest(options, model.config));
@@ -67,18 +81,25 @@ absl::Status RunGenerate(const GenerateOptions& options) {
   std::vector<actor::Engine::Finished> done;
   const auto stream = [&](const actor::Engine::Token& next) {
     const int32_t token = next.token.token;
-    if (options.json || token == model.config.eos_token_id) return;
-    const std::string text = data::ByteTokenizer::Decode({token}, /*keep_special=*/true);
-    std::fwrite(text.data(), 1, text.size(), stdout);
+    if (options.json) return;
+    if (!text) {
+      std::printf("%d ", token);
+      std::fflush(stdout);
+      return;
+    }
+    if (token == model.config.eos_token_id) return;
+    const std::string bytes = data::ByteTokenizer::Decode({token}, /*keep_special=*/true);
+    std::fwrite(bytes.data(), 1, bytes.size(), stdout);
     std::fflush(stdout);
   };
   while (engine->pending() > 0) PONDER_RETURN_IF_ERROR(engine->Step(&done, stream));
   const actor::Engine::Finished& answer = done.front();
   std::string end = "\n";
   if (options.json) {
-    const nlohmann::ordered_json json = {{"text", actor::ResponseText(answer.tokens)},
-                                         {"ids", answer.tokens},
-                                         {"logprobs", answer.logprobs}};
+    nlohmann::ordered_json json;
+    if (text) json["text"] = actor::ResponseText(answer.tokens);
+    json["ids"] = answer.tokens;
+    json["logprobs"] = answer.logprobs;
     end = json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   }
   std::fputs(end.c_str(), stdout);
@@ -93,7 +114,11 @@ void AddGenerateCommand(CLI::App& app, int* exit_code) {
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* command = app.add_subcommand("generate", "let a model answer a prompt");
   command->add_option("--model", options->model, "folder of the model")->required();
-  command->add_option("--prompt", options->prompt, "what to ask it")->required();
+  CLI::Option_group* input = command->add_option_group("input");
+  input->add_option("--prompt", options->prompt, "what to ask it");
+  input->add_option("--ids", options->ids, "tokens to go on from, such as 5,9,12")->delimiter(',');
+  input->require_option(1);
+  command->add_flag("--greedy", options->greedy, "the likeliest token each time");
   command->add_option("--system-prompt", options->system_prompt, "opens the chat");
   command->add_option("--seed", options->seed, "of the sampling")->capture_default_str();
   command->add_option("--temperature", options->sampling.temperature, "0: greedy")
@@ -110,6 +135,11 @@ void AddGenerateCommand(CLI::App& app, int* exit_code) {
       ->add_option("--threads", options->threads,
                    "of the computation; the answer is the same for any number")
       ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command
+      ->add_option("--weights", options->weights,
+                   "how matrices are kept: f32, bf16 or int8 (a quarter of the memory)")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->capture_default_str();
   command->add_flag("--json", options->json,
                     "one object {text, ids, logprobs} at the end instead of a stream");

@@ -14,6 +14,7 @@
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/status.h"
+#include "moe/mapped_file.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder::moe {
@@ -141,22 +142,32 @@ absl::StatusOr<FolderChecksums> FolderChecksums::Read(const std::string& folder)
   return absl::DataLossError(absl::StrCat(path, " is damaged; restore the folder from a copy"));
 }
 
-absl::StatusOr<std::string> FolderChecksums::ReadFile(const std::string& name) const {
-  const std::string path = absl::StrCat(folder_, "/", name);
-  PONDER_ASSIGN_OR_RETURN(std::string bytes, ponder::ReadFile(path));
-  if (crc32_.empty()) return bytes;
-  const auto expected = crc32_.find(name);
-  if (expected == crc32_.end()) {
-    return absl::DataLossError(absl::StrCat(path, " is not listed in ", kChecksumsFile,
-                                            "; restore the folder from a copy"));
-  }
+absl::Status FolderChecksums::Check(const std::string& name, absl::string_view bytes) const {
+  if (crc32_.empty()) return absl::OkStatus();
+  PONDER_RETURN_IF_ERROR(CheckListed(name));
+  const std::string& expected = crc32_.at(name);
   const std::string crc = HexCrc32(bytes);
-  if (crc != expected->second) {
-    return absl::DataLossError(absl::StrCat(path, " is damaged (", bytes.size(), " bytes, CRC-32 ",
-                                            crc, ", expected ", expected->second,
-                                            "); restore the folder from a copy"));
-  }
+  if (crc == expected) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(folder_, "/", name, " is damaged (", bytes.size(),
+                                          " bytes, CRC-32 ", crc, ", expected ", expected,
+                                          "); restore the folder from a copy"));
+}
+
+absl::StatusOr<std::string> FolderChecksums::ReadFile(const std::string& name) const {
+  PONDER_ASSIGN_OR_RETURN(std::string bytes, ponder::ReadFile(absl::StrCat(folder_, "/", name)));
+  PONDER_RETURN_IF_ERROR(Check(name, bytes));
   return bytes;
+}
+
+absl::Status FolderChecksums::CheckFile(const std::string& name) const {
+  PONDER_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(absl::StrCat(folder_, "/", name)));
+  return Check(name, file->bytes());
+}
+
+absl::Status FolderChecksums::CheckListed(const std::string& name) const {
+  if (crc32_.empty() || crc32_.count(name) > 0) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(folder_, "/", name, " is not listed in ", kChecksumsFile,
+                                          "; restore the folder from a copy"));
 }
 
 }  // namespace ponder::moe

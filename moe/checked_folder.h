@@ -31,11 +31,16 @@ class FolderChecksums {
   // The file's bytes. NotFound, or DataLoss when they are not those that were written; both name
   // the path.
   absl::StatusOr<std::string> ReadFile(const std::string& name) const;
+  // ReadFile without keeping the bytes.
+  absl::Status CheckFile(const std::string& name) const;
+  // DataLoss if there are checksums, but none of this file.
+  absl::Status CheckListed(const std::string& name) const;
   // File name -> CRC-32 as 8 hex digits. Empty when the folder has no checksums.json.
   const std::map<std::string, std::string>& crc32() const { return crc32_; }
 
  private:
   explicit FolderChecksums(std::string folder) : folder_(std::move(folder)) {}
+  absl::Status Check(const std::string& name, absl::string_view bytes) const;
   std::string folder_;
   std::map<std::string, std::string> crc32_;
 };

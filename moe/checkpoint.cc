@@ -1,21 +1,119 @@
 #include "moe/checkpoint.h"
 
+#include <unordered_set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "base/check.h"
 #include "base/status.h"
 #include "moe/checked_folder.h"
+#include "moe/checkpoint_files.h"
+#include "moe/families/family.h"
 
 namespace ponder::moe {
 namespace {
 
-constexpr char kConfigFile[] = "config.json";
-constexpr char kWeightsFile[] = "model.safetensors";
+constexpr char kScaleSuffix[] = "_scale_inv";  // DeepSeek's block scales of `name`
+
+// Finds the decoder's tensors in files, one after another.
+class TensorFinder {
+ public:
+  TensorFinder(const ModelConfig& config, const CheckpointFiles& files)
+      : config_(config), files_(files) {}
+
+  // Sets the dtype of `spec`, which has the decoder's name.
+  absl::StatusOr<TensorBytes> Find(TensorSpec* spec) {
+    const std::string name = FileNameOf(config_, spec->name);
+    const CheckpointFiles::Tensor* tensor = files_.Find(name);
+    if (tensor == nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat(files_.folder(), "/", kWeightsFile,
+                                                     ": tensor ", name, " is missing"));
+    }
+    used_.insert(name);
+    const std::string path = absl::StrCat(files_.folder(), "/", files_.names()[tensor->file]);
+    if (tensor->spec.shape != spec->shape) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": tensor ", name, " has shape [",
+                       absl::StrJoin(tensor->spec.shape, ", "), "], the config asks for [",
+                       absl::StrJoin(spec->shape, ", "), "]"));
+    }
+    TensorBytes bytes{tensor->bytes, {}, 0, 0};
+    for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
+      if (tensor->spec.dtype != DTypeName(dtype)) continue;
+      spec->dtype = dtype;
+      return bytes;
+    }
+    if (tensor->spec.dtype == "F8_E4M3") {
+      PONDER_RETURN_IF_ERROR(Annotate(FindScales(name, spec->shape, &bytes), path));
+      return bytes;
+    }
+    return absl::InvalidArgumentError(absl::StrCat(path, ": tensor ", name, " is of dtype ",
+                                                   tensor->spec.dtype,
+                                                   ", not F32, BF16, F16 or F8_E4M3"));
+  }
+
+  // Every tensor of the files must have been asked for, unless it can't matter.
+  absl::Status CheckOthers() const {
+    for (const CheckpointFiles::Tensor& tensor : files_.tensors()) {
+      const std::string& name = tensor.spec.name;
+      if (used_.count(name) > 0 || MayIgnore(config_, name)) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat(files_.folder(), "/", files_.names()[tensor.file], ": tensor ", name,
+                       " is not part of the config's model"));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status FindScales(const std::string& name, const std::vector<int64_t>& shape,
+                          TensorBytes* bytes) {
+    const CheckpointFiles::Tensor* scales = files_.Find(name + kScaleSuffix);
+    if (scales == nullptr || shape.size() != 2) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor ", name, " is F8_E4M3, but there is no ", name, kScaleSuffix));
+    }
+    bytes->block_rows = config_.fp8_block_rows;
+    bytes->block_columns = config_.fp8_block_columns;
+    const std::vector<int64_t> expected = {
+        (shape[0] + bytes->block_rows - 1) / bytes->block_rows,
+        (shape[1] + bytes->block_columns - 1) / bytes->block_columns};
+    if (scales->spec.dtype != "F32" || scales->spec.shape != expected) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tensor ", scales->spec.name, " is ", scales->spec.dtype, " [",
+                       absl::StrJoin(scales->spec.shape, ", "), "], expected F32 [",
+                       absl::StrJoin(expected, ", "), "]"));
+    }
+    used_.insert(scales->spec.name);
+    bytes->scales = scales->bytes;
+    return absl::OkStatus();
+  }
+
+  const ModelConfig& config_;
+  const CheckpointFiles& files_;
+  std::unordered_set<std::string> used_;
+};
 
 }  // namespace
 
 FolderFiles ModelFiles(const Model& model) {
-  return {{kConfigFile, model.config.ToJson()}, {kWeightsFile, SafetensorsBytes(*model.weights)}};
+  std::vector<SafetensorsTensor> tensors;
+  uint64_t at = 0;
+  for (size_t i = 0; i < model.weights->manifest().tensors.size(); ++i) {
+    const TensorSpec& spec = model.weights->manifest().tensors[i];
+    const uint64_t size = model.weights->bytes(i).size();
+    PONDER_CHECK(size == spec.end - spec.begin, spec.name, " is FP8");
+    tensors.push_back({FileNameOf(model.config, spec.name), DTypeName(spec.dtype), spec.shape, at,
+                       at + size});
+    at += size;
+  }
+  std::string bytes = SafetensorsHeader(tensors);
+  bytes.reserve(bytes.size() + at);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const absl::Span<const uint8_t> tensor = model.weights->bytes(i);
+    bytes.append(reinterpret_cast<const char*>(tensor.data()), tensor.size());
+  }
+  return {{kConfigFile, model.config.ToJson()}, {kWeightsFile, std::move(bytes)}};
 }
 
 absl::Status SaveModel(const std::string& folder, const Model& model) {
@@ -23,21 +121,30 @@ absl::Status SaveModel(const std::string& folder, const Model& model) {
 }
 
 absl::StatusOr<Model> LoadModel(const std::string& folder) {
-  const std::string weights_path = absl::StrCat(folder, "/", kWeightsFile);
   PONDER_ASSIGN_OR_RETURN(const FolderChecksums checksums, FolderChecksums::Read(folder));
   Model model;
   PONDER_ASSIGN_OR_RETURN(const std::string config, checksums.ReadFile(kConfigFile));
   PONDER_ASSIGN_OR_RETURN(model.config,
                           ModelConfig::FromJson(config, absl::StrCat(folder, "/", kConfigFile)));
-  PONDER_ASSIGN_OR_RETURN(std::string bytes, checksums.ReadFile(kWeightsFile));
-  PONDER_ASSIGN_OR_RETURN(model.weights, ParseSafetensors(std::move(bytes), weights_path));
-  PONDER_RETURN_IF_ERROR(Annotate(model.weights->MatchesConfig(model.config), weights_path));
-  // The rest of the folder, such as an optimizer's state, is its owner's to read, but damage is
-  // told here and now.
+  // The rest of the folder, such as an optimizer's state, is its owner's to read, but damage is told
+  // here and now.
   for (const auto& [name, crc] : checksums.crc32()) {
-    if (name != kConfigFile && name != kWeightsFile)
-      PONDER_RETURN_IF_ERROR(checksums.ReadFile(name).status());
+    if (name != kConfigFile) PONDER_RETURN_IF_ERROR(checksums.CheckFile(name));
   }
+  PONDER_ASSIGN_OR_RETURN(const auto files, CheckpointFiles::Open(folder));
+  for (const std::string& name : files->names()) {
+    PONDER_RETURN_IF_ERROR(checksums.CheckListed(name));
+  }
+  WeightManifest manifest = model.config.Layout();
+  std::vector<TensorBytes> places;
+  TensorFinder finder(model.config, *files);
+  for (TensorSpec& spec : manifest.tensors) {
+    PONDER_ASSIGN_OR_RETURN(TensorBytes place, finder.Find(&spec));
+    places.push_back(place);
+  }
+  PONDER_RETURN_IF_ERROR(finder.CheckOthers());
+  PONDER_ASSIGN_OR_RETURN(model.weights,
+                          Weights::InPlace(std::move(manifest), std::move(places), files));
   return model;
 }
 

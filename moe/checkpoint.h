@@ -1,5 +1,5 @@
-// Checkpoints on disk: a folder with config.json and model.safetensors, as transformers reads it,
-// plus checksums.json.
+// Checkpoints on disk: a folder with config.json and safetensors files, in the layout that Hugging Face's
+// transformers reads and writes; plus checksums.json where Ponder wrote it.
 #pragma once
 
 #include <memory>
@@ -9,13 +9,14 @@
 #include "absl/status/statusor.h"
 #include "moe/checked_folder.h"
 #include "moe/model_config.h"
+#include "moe/safetensors.h"
 #include "moe/weights.h"
 
 namespace ponder::moe {
 
 struct Model {
   ModelConfig config;
-  std::shared_ptr<const Weights> weights;
+  std::shared_ptr<const Weights> weights;  // under the decoder's names, see ModelConfig::Layout
 };
 
 // Writes into a new folder beside `folder`, then renames: a crash leaves the old checkpoint or the
@@ -24,14 +25,11 @@ absl::Status SaveModel(const std::string& folder, const Model& model);
 // What SaveModel writes, for those who add files of their own and call WriteCheckedFolder.
 FolderFiles ModelFiles(const Model& model);
 
-// Reads it back. DataLoss: the checksum of any file in the folder (when checksums.json is there) or
-// a header does not hold; the message names the file and, where it can, the tensor.
+// Opens a checkpoint of any family of moe/families/: config.json and model.safetensors or its shards.
+// The tensors stay in the files, mapped, as F32, BF16, F16 or F8_E4M3 with block scales. DataLoss: the
+// checksum of any file in the folder (when checksums.json is there) or a header does not hold;
+// InvalidArgument: a tensor is missing, of another shape, or not the model's. The message names the
+// file and the tensor.
 absl::StatusOr<Model> LoadModel(const std::string& folder);
-
-// One safetensors file. The header is checked before anything is allocated: sizes, overlaps, gaps,
-// duplicate names.
-std::string SafetensorsBytes(const Weights& weights);
-absl::StatusOr<std::shared_ptr<const Weights>> ParseSafetensors(std::string bytes,
-                                                                const std::string& path);
 
 }  // namespace ponder::moe

@@ -6,19 +6,23 @@
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "base/status.h"
 #include "moe/layers/attention_block.h"
 #include "moe/layers/autograd.h"
 #include "moe/layers/batch.h"
 #include "moe/layers/embedding.h"
 #include "moe/layers/expert_exchange.h"
+#include "moe/layers/latent_attention_block.h"
 #include "moe/layers/lm_head.h"
 #include "moe/layers/mlp.h"
 #include "moe/layers/moe_block.h"
 #include "moe/layers/parameter_store.h"
+#include "moe/layers/value_head.h"
 #include "moe/layers/workspace.h"
 
 namespace ponder::moe {
@@ -27,6 +31,7 @@ namespace {
 constexpr char kEmbedding[] = "model.embed_tokens.weight";
 constexpr char kFinalNorm[] = "model.norm.weight";
 constexpr char kHead[] = "lm_head.weight";
+constexpr char kScalarHead[] = "score.weight";
 
 // Runs `body`, which calls LibTorch, and turns what it throws into a status.
 template <typename Body>
@@ -65,6 +70,8 @@ double RouterStats::MeanLoadImbalance() const {
 
 struct Decoder::State {
   State(const ModelConfig& config, const Options& options, comm::Group* expert_group);
+  // What the last block made of the batch, [T, H]: a graph to walk back.
+  at::Tensor Trunk(const std::shared_ptr<const Batch>& batch);
 
   const ModelConfig config;
   comm::Group* const expert_group;  // null when the experts are not sharded
@@ -75,7 +82,8 @@ struct Decoder::State {
   Embedding embedding;
   std::vector<std::unique_ptr<Block>> blocks;
   std::vector<MoeBlock*> moe_blocks;  // those of `blocks` that route
-  LmHead head;
+  std::optional<LmHead> head;         // one of these two
+  std::optional<ValueHead> scalar_head;
   at::Tensor table;  // the embedding's parameter
 };
 
@@ -85,14 +93,24 @@ Decoder::State::State(const ModelConfig& config, const Options& options, comm::G
       workspace(options.threads),
       rotary(config),
       store(config, ShardOf(config, expert_group)),
-      embedding(store.View(kEmbedding), workspace),
-      head(store.View(kFinalNorm), config.rms_norm_eps,
-           store.View(config.tie_word_embeddings ? kEmbedding : kHead), workspace) {
+      embedding(store.View(kEmbedding), workspace) {
+  const ParameterView norm = store.View(kFinalNorm);
+  if (config.scalar_head) {
+    scalar_head.emplace(norm, config.rms_norm_eps, store.View(kScalarHead), workspace);
+  } else {
+    head.emplace(norm, config.rms_norm_eps,
+                 store.View(config.tie_word_embeddings ? kEmbedding : kHead), workspace);
+  }
   if (expert_group != nullptr) {
     exchange = std::make_unique<ExpertExchange>(*expert_group, config.num_experts, workspace);
   }
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) {
-    blocks.push_back(std::make_unique<AttentionBlock>(config, layer, store, rotary, workspace));
+    if (config.IsMla()) {
+      blocks.push_back(
+          std::make_unique<LatentAttentionBlock>(config, layer, store, rotary, workspace));
+    } else {
+      blocks.push_back(std::make_unique<AttentionBlock>(config, layer, store, rotary, workspace));
+    }
     if (config.IsMoeLayer(layer)) {
       auto moe = std::make_unique<MoeBlock>(config, layer, store, ShardOf(config, expert_group),
                                             exchange.get(), workspace);
@@ -105,6 +123,12 @@ Decoder::State::State(const ModelConfig& config, const Options& options, comm::G
   for (const Parameter& parameter : store.parameters()) {
     if (parameter.name == kEmbedding) table = parameter.tensor;
   }
+}
+
+at::Tensor Decoder::State::Trunk(const std::shared_ptr<const Batch>& batch) {
+  at::Tensor x = ApplyEmbedding(embedding, batch, table);
+  for (const std::unique_ptr<Block>& block : blocks) x = ApplyBlock(*block, batch, x);
+  return x;
 }
 
 Decoder::Decoder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -144,23 +168,38 @@ void Decoder::ZeroGradients() { state_->store.ZeroGradients(); }
 
 void Decoder::WeightsChanged() {
   for (const std::unique_ptr<Block>& block : state_->blocks) block->Pack();
-  state_->head.Pack();
+  if (state_->head.has_value()) state_->head->Pack();
+  if (state_->scalar_head.has_value()) state_->scalar_head->Pack();
 }
 
 absl::StatusOr<TokenStats> Decoder::Forward(const PackedBatch& packed,
                                             absl::Span<const int32_t> rows,
                                             absl::Span<const int32_t> targets, float temperature) {
+  PONDER_CHECK(state_->head.has_value(), "a model with a scalar head says nothing of tokens");
   PONDER_ASSIGN_OR_RETURN(Batch checked, CheckBatch(state_->config, packed));
   PONDER_RETURN_IF_ERROR(CheckTargets(state_->config, checked.size(), rows, targets, temperature));
   const auto batch = std::make_shared<const Batch>(std::move(checked));
   TokenStats stats;
   PONDER_RETURN_IF_ERROR(Guarded("forward", [&] {
-    at::Tensor x = ApplyEmbedding(state_->embedding, batch, state_->table);
-    for (const std::unique_ptr<Block>& block : state_->blocks) x = ApplyBlock(*block, batch, x);
     LmHead::Query query{{rows.begin(), rows.end()}, {targets.begin(), targets.end()}, temperature};
-    stats = ApplyLmHead(state_->head, std::move(query), x);
+    stats = ApplyLmHead(*state_->head, std::move(query), state_->Trunk(batch));
   }));
   return stats;
+}
+
+absl::StatusOr<at::Tensor> Decoder::ForwardValues(const PackedBatch& packed,
+                                                  absl::Span<const int32_t> rows) {
+  PONDER_CHECK(state_->scalar_head.has_value(), "the model has no scalar head");
+  PONDER_ASSIGN_OR_RETURN(Batch checked, CheckBatch(state_->config, packed));
+  // The targets play no part: token 0 is always one.
+  const std::vector<int32_t> targets(rows.size(), 0);
+  PONDER_RETURN_IF_ERROR(CheckTargets(state_->config, checked.size(), rows, targets, 1));
+  const auto batch = std::make_shared<const Batch>(std::move(checked));
+  at::Tensor values;
+  PONDER_RETURN_IF_ERROR(Guarded("forward", [&] {
+    values = ApplyValueHead(*state_->scalar_head, {rows.begin(), rows.end()}, state_->Trunk(batch));
+  }));
+  return values;
 }
 
 absl::Status Decoder::Backward(const at::Tensor& loss) {

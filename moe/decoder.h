@@ -36,11 +36,11 @@ struct PackedBatch {
   std::vector<int64_t> starts{0};
 };
 
-// What the policy says of N given tokens. All float32 [N].
+// What the policy says of N given tokens. All float32 [N] and differentiable.
 struct TokenStats {
-  at::Tensor logprob;  // log softmax(logits / temperature)[target]; differentiable
-  at::Tensor entropy;  // of the whole distribution at that temperature, in nats; no gradient
-  at::Tensor log_z;    // log sum exp(logits / temperature); no gradient
+  at::Tensor logprob;  // log softmax(logits / temperature)[target]
+  at::Tensor entropy;  // of the whole distribution at that temperature, in nats
+  at::Tensor log_z;    // log sum exp(logits / temperature)
 };
 
 // A leaf. `tensor.grad()` is a view into the decoder's gradient buffer: zero it in place, never
@@ -100,7 +100,11 @@ class Decoder {
   // vocabulary, a sequence that is too long.
   absl::StatusOr<TokenStats> Forward(const PackedBatch& batch, absl::Span<const int32_t> rows,
                                      absl::Span<const int32_t> targets, float temperature);
-  // loss.backward() for a scalar made from TokenStats::logprob; a failing collective comes back as
+  // The scalar head's output after each token of `rows`, float32 [N], differentiable; the config
+  // must have a scalar head (then there is no Forward).
+  absl::StatusOr<at::Tensor> ForwardValues(const PackedBatch& batch,
+                                           absl::Span<const int32_t> rows);
+  // loss.backward() for a scalar made from TokenStats or values; a failing collective comes back as
   // its status.
   absl::Status Backward(const at::Tensor& loss);
 

@@ -159,11 +159,15 @@ class TensorList {
 absl::Status CheckExpressible(const ModelConfig& config) {
   const std::pair<const char*, bool> needs[] = {
       {"num_experts must be at least 1", config.num_experts > 0},
-      {"first_k_dense_replace must be 0", config.first_k_dense_replace == 0},
+      {"every layer must have experts", config.NumMoeLayers() == config.num_hidden_layers},
       {"shared_expert_intermediate_size must be 0", config.shared_expert_intermediate_size == 0},
       {"scoring_func must be softmax", config.scoring_func == "softmax"},
       {"norm_topk_prob must be true", config.norm_topk_prob},
-      {"use_qk_norm must be true", config.use_qk_norm},
+      {"queries and keys must be normalised by head", config.qk_norm == QkNorm::kPerHead},
+      {"attention must be of grouped queries", !config.IsMla()},
+      {"attention_bias must be false", !config.attention_bias && !config.attention_output_bias},
+      {"rope_scaling must be null", config.rope_scaling.type == RopeScaling::Type::kNone},
+      {"routed_scaling_factor must be 1", config.routed_scaling_factor == 1},
   };
   for (const auto& [need, holds] : needs) {
     if (!holds) {

@@ -1,10 +1,14 @@
 // ModelConfig to and from config.json.
-#include <limits>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
+#include "moe/families/config_reader.h"
+#include "moe/families/family.h"
 #include "moe/model_config.h"
 #include "nlohmann/json.hpp"
 
@@ -13,100 +17,96 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Keys of Qwen3MoeConfig that change the arithmetic, with the only value that is implemented.
-struct FixedKey {
-  const char* key;
-  Json value;
-  const char* meaning;
-};
+// Beyond any real config.json, which has some kilobytes.
+constexpr size_t kMaxConfigBytes = 4 << 20;
 
-const std::vector<FixedKey>& FixedKeys() {
-  static const auto* keys = new std::vector<FixedKey>{
-      {"hidden_act", "silu", "the activation of SwiGLU"},
-      {"attention_bias", false, "biases in attention"},
-      {"rope_scaling", nullptr, "RoPE scaling"},
-      {"use_sliding_window", false, "sliding-window attention"},
-      {"decoder_sparse_step", 1, "dense layers between MoE layers"},
-  };
-  return *keys;
+// The last key before byte `at` of broken JSON, to say where it breaks.
+std::string KeyBefore(absl::string_view text, size_t at) {
+  const size_t colon = text.substr(0, at).rfind(':');
+  if (colon == absl::string_view::npos || colon == 0) return "";
+  const size_t close = text.rfind('"', colon - 1);
+  if (close == absl::string_view::npos || close == 0) return "";
+  const size_t open = text.rfind('"', close - 1);
+  if (open == absl::string_view::npos || close - open > 100) return "";
+  return absl::StrCat(" (near key ", text.substr(open + 1, close - open - 1), ")");
 }
 
-// Reads one field after another; the first mistake is kept and the rest skipped.
-class FieldReader {
- public:
-  FieldReader(const Json& json, const std::string& path) : json_(json), path_(path) {}
+absl::StatusOr<Json> ParseObject(const std::string& text, const std::string& path) {
+  if (text.size() > kMaxConfigBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " has ", text.size(), " bytes, more than ",
+                                                   kMaxConfigBytes,
+                                                   "; is it a model's config.json?"));
+  }
+  try {
+    Json json = Json::parse(text);
+    if (json.is_object()) return json;
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " is not a JSON object; is it a model's config.json?"));
+  } catch (const Json::parse_error& error) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not JSON: wrong at byte ", error.byte,
+                                                   KeyBefore(text, error.byte)));
+  } catch (const Json::exception& error) {  // a number beyond a double
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not JSON: ", error.what()));
+  }
+}
 
-  void Read(const char* key, int64_t* value, bool required = true) {
-    const Json* field = Find(key, required);
-    if (field == nullptr) return;
-    if (!field->is_number_integer()) return Fail(key, "an integer");
-    *value = field->get<int64_t>();
-  }
-  void Read(const char* key, double* value) {
-    const Json* field = Find(key, /*required=*/true);
-    if (field == nullptr) return;
-    if (!field->is_number()) return Fail(key, "a number");
-    *value = field->get<double>();
-  }
-  void Read(const char* key, bool* value) {
-    const Json* field = Find(key, /*required=*/false);
-    if (field == nullptr) return;
-    if (!field->is_boolean()) return Fail(key, "true or false");
-    *value = field->get<bool>();
-  }
-  void Read(const char* key, std::string* value) {
-    const Json* field = Find(key, /*required=*/false);
-    if (field == nullptr) return;
-    if (!field->is_string()) return Fail(key, "a string");
-    *value = field->get<std::string>();
-  }
-  // `mlp_only_layers` must be [0, 1, ..., n - 1].
-  void ReadLeadingLayers(const char* key, int64_t* count) {
-    const Json* field = Find(key, /*required=*/false);
-    if (field == nullptr) return;
-    if (!field->is_array()) return Fail(key, "a list of layers");
-    for (size_t i = 0; i < field->size(); ++i) {
-      const Json& layer = (*field)[i];
-      if (!layer.is_number_unsigned() || layer.get<uint64_t>() != i) {
-        return Fail(key, "the leading layers [0, 1, ...] in order");
-      }
-    }
-    *count = static_cast<int64_t>(field->size());
-  }
-  void Expect(const FixedKey& fixed) {
-    const Json* field = Find(fixed.key, /*required=*/false);
-    if (field == nullptr || *field == fixed.value) return;
-    status_ = absl::UnimplementedError(absl::StrCat(path_, ": ", fixed.key, " is ", field->dump(),
-                                                    ", but ", fixed.meaning, " other than ",
-                                                    fixed.value.dump(), " is not supported"));
-  }
+constexpr absl::string_view kPolicyHead = "ForCausalLM";
+constexpr absl::string_view kScalarHead = "ForSequenceClassification";
 
-  const absl::Status& status() const { return status_; }
+// Qwen3MoeForCausalLM -> Qwen3MoeForSequenceClassification.
+std::string WithHead(absl::string_view architecture, absl::string_view head) {
+  absl::string_view stem = architecture;
+  if (!absl::ConsumeSuffix(&stem, kPolicyHead)) absl::ConsumeSuffix(&stem, kScalarHead);
+  return absl::StrCat(stem, head);
+}
 
- private:
-  const Json* Find(const char* key, bool required) {
-    if (!status_.ok()) return nullptr;
-    const auto field = json_.find(key);
-    if (field != json_.end() && !(field->is_null() && !required)) return &*field;
-    if (required)
-      status_ = absl::InvalidArgumentError(absl::StrCat(path_, ": key ", key, " is missing"));
-    return nullptr;
+// `scalar_head`: the architecture says so.
+absl::StatusOr<const Family*> FamilyOf(const Json& json, const std::string& path,
+                                       bool* scalar_head) {
+  std::string name;
+  const auto architectures = json.find("architectures");
+  if (architectures != json.end() && architectures->is_array() && !architectures->empty() &&
+      architectures->front().is_string()) {
+    name = architectures->front().get<std::string>();
+  } else if (json.contains("model_type") && json["model_type"].is_string()) {
+    name = json["model_type"].get<std::string>();
+  } else {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": neither architectures nor model_type names a model"));
   }
-  void Fail(const char* key, const char* expected) {
-    status_ = absl::InvalidArgumentError(absl::StrCat(path_, ": ", key, " must be ", expected));
-  }
+  *scalar_head = absl::EndsWith(name, kScalarHead);
+  const Family* family = FindFamily(*scalar_head ? WithHead(name, kPolicyHead) : name);
+  if (family != nullptr) return family;
+  return absl::UnimplementedError(absl::StrCat(path, ": architectures is ", name.substr(0, 80),
+                                               "; supported are ", FamilyNames()));
+}
 
-  const Json& json_;
-  const std::string& path_;
-  absl::Status status_;
-};
+// What a model in memory is: float32, not quantised.
+std::string AsFloat32(Json json) {
+  const bool modern = json.contains("dtype");
+  if (modern) json["dtype"] = "float32";
+  if (!modern || json.contains("torch_dtype")) json["torch_dtype"] = "float32";
+  json.erase("quantization_config");
+  return json.dump(2) + "\n";
+}
 
 }  // namespace
 
 std::string ModelConfig::ToJson() const {
+  const std::string class_name = WithHead(architecture, scalar_head ? kScalarHead : kPolicyHead);
   Json json;
-  json["architectures"] = {"Qwen3MoeForCausalLM"};
-  json["model_type"] = "qwen3_moe";
+  if (!source_json.empty()) {
+    json = Json::parse(source_json);
+    const Json named = json.value("architectures", Json());
+    const bool same = named.is_array() && !named.empty() ? named.front() == class_name
+                                                         : !scalar_head;
+    if (same) return source_json;
+    json["architectures"] = {class_name};
+    if (scalar_head) json["id2label"] = {{"0", "LABEL_0"}};  // one output
+    return json.dump(2) + "\n";
+  }
+  json["architectures"] = {class_name};
+  json["model_type"] = FindFamily(architecture)->model_type;
   json["torch_dtype"] = "float32";
   json["vocab_size"] = vocab_size;
   json["hidden_size"] = hidden_size;
@@ -116,64 +116,46 @@ std::string ModelConfig::ToJson() const {
   json["head_dim"] = head_dim;
   json["intermediate_size"] = intermediate_size;
   json["mlp_only_layers"] = Json::array();
-  for (int64_t layer = 0; layer < first_k_dense_replace; ++layer)
-    json["mlp_only_layers"].push_back(layer);
+  for (int64_t layer = 0; layer < num_hidden_layers; ++layer) {
+    if (num_experts > 0 && !IsMoeLayer(layer)) json["mlp_only_layers"].push_back(layer);
+  }
   json["num_experts"] = num_experts;
   json["num_experts_per_tok"] = num_experts_per_tok;
   json["moe_intermediate_size"] = moe_intermediate_size;
   json["shared_expert_intermediate_size"] = shared_expert_intermediate_size;
   json["scoring_func"] = scoring_func;
   json["norm_topk_prob"] = norm_topk_prob;
-  json["use_qk_norm"] = use_qk_norm;
+  json["use_qk_norm"] = qk_norm != QkNorm::kNone;
   json["tie_word_embeddings"] = tie_word_embeddings;
   json["rope_theta"] = rope_theta;
   json["rms_norm_eps"] = rms_norm_eps;
   json["max_position_embeddings"] = max_position_embeddings;
   json["initializer_range"] = initializer_range;
   json["eos_token_id"] = eos_token_id;
-  for (const FixedKey& fixed : FixedKeys()) json[fixed.key] = fixed.value;
+  json["hidden_act"] = "silu";
+  json["attention_bias"] = attention_bias;
+  json["rope_scaling"] = nullptr;
+  json["use_sliding_window"] = false;
+  json["decoder_sparse_step"] = 1;
+  if (scalar_head) json["id2label"] = {{"0", "LABEL_0"}};  // one output
+  if (IsMla()) json["kv_lora_rank"] = kv_lora_rank;  // which this family's reader refuses
   return json.dump(2) + "\n";
 }
 
 absl::StatusOr<ModelConfig> ModelConfig::FromJson(const std::string& text,
                                                   const std::string& path) {
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, " is not a JSON object; is it a model's config.json?"));
-  }
-  ModelConfig config;
-  int64_t eos_token_id = 0;
-  FieldReader reader(json, path);
-  reader.Read("vocab_size", &config.vocab_size);
-  reader.Read("hidden_size", &config.hidden_size);
-  reader.Read("num_hidden_layers", &config.num_hidden_layers);
-  reader.Read("num_attention_heads", &config.num_attention_heads);
-  reader.Read("num_key_value_heads", &config.num_key_value_heads);
-  reader.Read("head_dim", &config.head_dim);
-  reader.Read("intermediate_size", &config.intermediate_size);
-  reader.ReadLeadingLayers("mlp_only_layers", &config.first_k_dense_replace);
-  reader.Read("num_experts", &config.num_experts);
-  reader.Read("num_experts_per_tok", &config.num_experts_per_tok);
-  reader.Read("moe_intermediate_size", &config.moe_intermediate_size);
-  reader.Read("shared_expert_intermediate_size", &config.shared_expert_intermediate_size,
-              /*required=*/false);
-  reader.Read("scoring_func", &config.scoring_func);
-  reader.Read("norm_topk_prob", &config.norm_topk_prob);
-  reader.Read("use_qk_norm", &config.use_qk_norm);
-  reader.Read("tie_word_embeddings", &config.tie_word_embeddings);
-  reader.Read("rope_theta", &config.rope_theta);
-  reader.Read("rms_norm_eps", &config.rms_norm_eps);
-  reader.Read("max_position_embeddings", &config.max_position_embeddings);
-  reader.Read("initializer_range", &config.initializer_range);
-  reader.Read("eos_token_id", &eos_token_id);
-  for (const FixedKey& fixed : FixedKeys()) reader.Expect(fixed);
+  PONDER_ASSIGN_OR_RETURN(const Json json, ParseObject(text, path));
+  bool scalar_head = false;
+  PONDER_ASSIGN_OR_RETURN(const Family* family, FamilyOf(json, path, &scalar_head));
+  ModelConfig config = family->defaults();
+  config.scalar_head = scalar_head;
+  config.architecture = family->architecture;
+  ConfigReader reader(json, path);
+  reader.ReadCommon(&config);
+  family->read(reader, &config);
   PONDER_RETURN_IF_ERROR(reader.status());
-  if (eos_token_id < 0 || eos_token_id > std::numeric_limits<int32_t>::max()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": eos_token_id is out of range"));
-  }
-  config.eos_token_id = static_cast<int32_t>(eos_token_id);
   PONDER_RETURN_IF_ERROR(Annotate(config.Validate(), path));
+  config.source_json = AsFloat32(json);
   return config;
 }
 

@@ -7,110 +7,209 @@
 #include "base/status.h"
 #include "moe/inference.h"
 #include "moe/kernels/elementwise.h"
+#include "moe/latent_attention.h"
 
 namespace ponder::moe {
 
 using kernels::PackedMatrix;
 using kernels::ThreadPool;
+using kernels::WeightType;
 
 namespace {
 
 // Reads tensors of one model; the first failure is kept.
 class Packer {
  public:
-  Packer(ThreadPool& pool, const Weights& weights) : pool_(pool), weights_(weights) {}
+  Packer(ThreadPool& pool, const Weights& weights, WeightType type)
+      : pool_(pool), weights_(weights), type_(type) {}
 
-  const float* Raw(const std::string& name) {
+  void Vector(const std::string& name, int64_t size, std::vector<float>* out) {
+    out->resize(static_cast<size_t>(size));
+    Keep(weights_.CopyF32(name, absl::MakeSpan(*out)));
+  }
+  // The matrix [out, in], in place or converted into memory that the next call may use again; null
+  // after a failure.
+  const float* Matrix(const std::string& name, int64_t in, int64_t out) {
     const auto tensor = weights_.F32(name);
     if (tensor.ok()) return tensor->data();
-    if (status_.ok()) status_ = tensor.status();
-    return nullptr;
+    converted_.resize(static_cast<size_t>(in * out));
+    const absl::Status status = weights_.CopyF32(name, absl::MakeSpan(converted_));
+    Keep(status);
+    return status.ok() ? converted_.data() : nullptr;
   }
   // A linear weight [out, in] as B [in, out].
-  void Linear(const std::string& name, int64_t in, int64_t out, PackedMatrix* matrix) {
-    const float* source = Raw(name);
-    if (source != nullptr) matrix->Pack(pool_, source, in, out, /*k_stride=*/1, /*n_stride=*/in);
+  void Weight(const std::string& name, int64_t in, int64_t out, PackedMatrix* matrix) {
+    Pack(name, in, out, type_, matrix);
   }
-  void Mlp(const std::string& prefix, int64_t hidden, int64_t intermediate, PackedMlp* mlp) {
-    Linear(prefix + "gate_proj.weight", hidden, intermediate, &mlp->gate);
-    Linear(prefix + "up_proj.weight", hidden, intermediate, &mlp->up);
-    Linear(prefix + "down_proj.weight", intermediate, hidden, &mlp->down);
+  // Where tokens go is decided in float32.
+  void Router(const std::string& name, int64_t in, int64_t out, PackedMatrix* matrix) {
+    Pack(name, in, out, WeightType::kFloat32, matrix);
   }
+  // `prefix`.weight and, with a bias, `prefix`.bias.
+  void Linear(const std::string& prefix, int64_t in, int64_t out, bool bias, PackedLinear* linear) {
+    Weight(prefix + ".weight", in, out, &linear->weight);
+    if (bias) Vector(prefix + ".bias", out, &linear->bias);
+  }
+  void Mlp(const std::string& prefix, int64_t hidden, int64_t intermediate, bool bias,
+           PackedMlp* mlp) {
+    Linear(prefix + "gate_proj", hidden, intermediate, bias, &mlp->gate);
+    Linear(prefix + "up_proj", hidden, intermediate, bias, &mlp->up);
+    Linear(prefix + "down_proj", intermediate, hidden, bias, &mlp->down);
+  }
+  ThreadPool& pool() { return pool_; }
   const absl::Status& status() const { return status_; }
 
  private:
+  void Pack(const std::string& name, int64_t in, int64_t out, WeightType type,
+            PackedMatrix* matrix) {
+    const float* source = Matrix(name, in, out);
+    if (source == nullptr) return;
+    matrix->Pack(pool_, source, in, out, /*k_stride=*/1, /*n_stride=*/in, type);
+  }
+  void Keep(const absl::Status& status) {
+    if (status_.ok()) status_ = status;
+  }
+
   ThreadPool& pool_;
   const Weights& weights_;
+  const WeightType type_;
+  std::vector<float> converted_;
   absl::Status status_;
 };
 
-void PackLayer(const ModelConfig& config, int64_t index, Packer& packer, PackedLayer* layer) {
-  const int64_t h = config.hidden_size;
-  const int64_t q_out = config.num_attention_heads * config.head_dim;
-  const int64_t kv_out = config.num_key_value_heads * config.head_dim;
+void PackAttention(const ModelConfig& c, const std::string& attn, Packer& packer,
+                   PackedLayer* layer) {
+  const int64_t h = c.hidden_size;
+  const int64_t q_width = c.num_attention_heads * c.head_dim;
+  const int64_t kv_width = c.num_key_value_heads * c.head_dim;
+  packer.Linear(attn + "q_proj", h, q_width, c.attention_bias, &layer->q);
+  packer.Linear(attn + "k_proj", h, kv_width, c.attention_bias, &layer->k);
+  packer.Linear(attn + "v_proj", h, kv_width, c.attention_bias, &layer->v);
+  if (c.qk_norm != QkNorm::kNone) {
+    const bool full = c.qk_norm == QkNorm::kFullWidth;
+    packer.Vector(attn + "q_norm.weight", full ? q_width : c.head_dim, &layer->q_norm);
+    packer.Vector(attn + "k_norm.weight", full ? kv_width : c.head_dim, &layer->k_norm);
+  }
+  packer.Linear(attn + "o_proj", q_width, h, c.attention_output_bias, &layer->o);
+}
+
+void PackLatentAttention(const ModelConfig& c, const std::string& attn, Packer& packer,
+                         PackedLayer* layer) {
+  const LatentShape shape(c);
+  const int64_t h = c.hidden_size;
+  PackedLatent& latent = layer->latent;
+  const int64_t q_width = shape.heads * shape.query();
+  if (c.q_lora_rank > 0) {
+    packer.Linear(attn + "q_a_proj", h, c.q_lora_rank, c.attention_bias, &latent.q_a);
+    packer.Vector(attn + "q_a_layernorm.weight", c.q_lora_rank, &latent.q_a_norm);
+    packer.Linear(attn + "q_b_proj", c.q_lora_rank, q_width, /*bias=*/false, &layer->q);
+  } else {
+    packer.Linear(attn + "q_proj", h, q_width, /*bias=*/false, &layer->q);
+  }
+  const std::string kv_a = attn + "kv_a_proj_with_mqa";
+  if (const float* rows = packer.Matrix(kv_a + ".weight", h, shape.key()); rows != nullptr) {
+    latent.c.weight.Pack(packer.pool(), rows, h, shape.rank, 1, h);
+    latent.rope_key.weight.Pack(packer.pool(), rows + shape.rank * h, h, shape.rope, 1, h);
+  }
+  if (c.attention_bias) {
+    packer.Vector(kv_a + ".bias", shape.key(), &latent.c.bias);
+    const auto cut = latent.c.bias.begin() + shape.rank;
+    latent.rope_key.bias.assign(cut, latent.c.bias.end());
+    latent.c.bias.erase(cut, latent.c.bias.end());
+  }
+  packer.Vector(attn + "kv_a_layernorm.weight", shape.rank, &latent.c_norm);
+  latent.up_key.resize(static_cast<size_t>(shape.heads));
+  latent.up_value.resize(static_cast<size_t>(shape.heads));
+  const float* rows = packer.Matrix(attn + "kv_b_proj.weight", shape.rank,
+                                    shape.heads * (shape.nope + shape.value));
+  for (size_t head = 0; rows != nullptr && head < latent.up_key.size(); ++head) {
+    latent.up_key[head].Pack(packer.pool(), rows, shape.nope, shape.rank, shape.rank, 1);
+    rows += shape.nope * shape.rank;
+    latent.up_value[head].Pack(packer.pool(), rows, shape.rank, shape.value, 1, shape.rank);
+    rows += shape.value * shape.rank;
+    latent.up_keys.push_back(&latent.up_key[head]);
+    latent.up_values.push_back(&latent.up_value[head]);
+  }
+  packer.Linear(attn + "o_proj", shape.heads * shape.value, h, c.attention_output_bias, &layer->o);
+}
+
+void PackExperts(const ModelConfig& c, const std::string& mlp, Packer& packer, PackedLayer* layer) {
+  const int64_t h = c.hidden_size;
+  packer.Router(mlp + "gate.weight", h, c.num_experts, &layer->router);
+  if (c.router_selection_bias) {
+    packer.Vector(mlp + "gate.e_score_correction_bias", c.num_experts, &layer->selection_bias);
+  }
+  layer->experts.resize(static_cast<size_t>(c.num_experts));
+  for (int64_t expert = 0; expert < c.num_experts; ++expert) {
+    PackedMlp& packed = layer->experts[static_cast<size_t>(expert)];
+    packer.Mlp(absl::StrCat(mlp, "experts.", expert, "."), h, c.moe_intermediate_size,
+               /*bias=*/false, &packed);
+    layer->gates.push_back(&packed.gate.weight);
+    layer->ups.push_back(&packed.up.weight);
+    layer->downs.push_back(&packed.down.weight);
+  }
+  if (c.shared_expert_intermediate_size == 0) return;
+  packer.Mlp(mlp + "shared_expert.", h, c.shared_expert_intermediate_size, /*bias=*/false,
+             &layer->shared);
+  if (c.shared_expert_gate) {
+    packer.Router(mlp + "shared_expert_gate.weight", h, 1, &layer->shared_gate);
+  }
+}
+
+void PackLayer(const ModelConfig& c, int64_t index, Packer& packer, PackedLayer* layer) {
   const std::string prefix = absl::StrCat("model.layers.", index, ".");
-  layer->input_layernorm = packer.Raw(prefix + "input_layernorm.weight");
-  packer.Linear(prefix + "self_attn.q_proj.weight", h, q_out, &layer->q);
-  packer.Linear(prefix + "self_attn.k_proj.weight", h, kv_out, &layer->k);
-  packer.Linear(prefix + "self_attn.v_proj.weight", h, kv_out, &layer->v);
-  if (config.use_qk_norm) {
-    layer->q_norm = packer.Raw(prefix + "self_attn.q_norm.weight");
-    layer->k_norm = packer.Raw(prefix + "self_attn.k_norm.weight");
+  packer.Vector(prefix + "input_layernorm.weight", c.hidden_size, &layer->input_layernorm);
+  if (c.IsMla()) {
+    PackLatentAttention(c, prefix + "self_attn.", packer, layer);
+  } else {
+    PackAttention(c, prefix + "self_attn.", packer, layer);
   }
-  packer.Linear(prefix + "self_attn.o_proj.weight", q_out, h, &layer->o);
-  layer->post_attention_layernorm = packer.Raw(prefix + "post_attention_layernorm.weight");
-  if (!config.IsMoeLayer(index)) {
-    packer.Mlp(prefix + "mlp.", h, config.intermediate_size, &layer->dense);
-    return;
-  }
-  packer.Linear(prefix + "mlp.gate.weight", h, config.num_experts, &layer->router);
-  layer->experts.resize(static_cast<size_t>(config.num_experts));
-  for (int64_t expert = 0; expert < config.num_experts; ++expert) {
-    PackedMlp& mlp = layer->experts[static_cast<size_t>(expert)];
-    packer.Mlp(absl::StrCat(prefix, "mlp.experts.", expert, "."), h, config.moe_intermediate_size,
-               &mlp);
-    layer->gates.push_back(&mlp.gate);
-    layer->ups.push_back(&mlp.up);
-    layer->downs.push_back(&mlp.down);
-  }
-  if (config.shared_expert_intermediate_size > 0) {
-    packer.Mlp(prefix + "mlp.shared_expert.", h, config.shared_expert_intermediate_size,
-               &layer->shared);
-    packer.Linear(prefix + "mlp.shared_expert_gate.weight", h, 1, &layer->shared_gate);
+  packer.Vector(prefix + "post_attention_layernorm.weight", c.hidden_size,
+                &layer->post_attention_layernorm);
+  if (c.IsMoeLayer(index)) {
+    PackExperts(c, prefix + "mlp.", packer, layer);
+  } else {
+    packer.Mlp(prefix + "mlp.", c.hidden_size, c.intermediate_size, c.mlp_bias, &layer->dense);
   }
 }
 
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const PackedModel>> PackedModel::Make(ThreadPool& pool,
-                                                                     const Model& model) {
+                                                                     const Model& model,
+                                                                     WeightType type) {
   const ModelConfig& config = model.config;
   PONDER_RETURN_IF_ERROR(config.Validate());
   PONDER_RETURN_IF_ERROR(model.weights->MatchesConfig(config));
+  if (config.scalar_head) {
+    return absl::FailedPreconditionError(
+        "a value or reward model scores text and can't write any; use the policy's folder");
+  }
   auto packed = std::make_shared<PackedModel>();
   packed->config = config;
-  packed->weights = model.weights;
-  Packer packer(pool, *model.weights);
-  packed->embed_tokens = packer.Raw("model.embed_tokens.weight");
+  Packer packer(pool, *model.weights, type);
+  packer.Vector("model.embed_tokens.weight", config.vocab_size * config.hidden_size,
+                &packed->embed_tokens);
   packed->layers.resize(static_cast<size_t>(config.num_hidden_layers));
   for (size_t i = 0; i < packed->layers.size(); ++i) {
     PackLayer(config, static_cast<int64_t>(i), packer, &packed->layers[i]);
   }
-  packed->norm = packer.Raw("model.norm.weight");
-  packer.Linear(config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight",
+  packer.Vector("model.norm.weight", config.hidden_size, &packed->norm);
+  packer.Weight(config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight",
                 config.hidden_size, config.vocab_size, &packed->lm_head);
   PONDER_RETURN_IF_ERROR(packer.status());
-  const std::vector<float> inv_freq = config.rope_inv_freq();
-  const int64_t half_dim = static_cast<int64_t>(inv_freq.size());
+  const RopeFrequencies rope = config.rope();
+  const int64_t half_dim = static_cast<int64_t>(rope.inv_freq.size());
   packed->rope_cos.resize(static_cast<size_t>(config.max_position_embeddings * half_dim));
   packed->rope_sin.resize(packed->rope_cos.size());
-  kernels::RopeTables(inv_freq.data(), half_dim, config.max_position_embeddings,
-                      packed->rope_cos.data(), packed->rope_sin.data());
+  kernels::RopeTables(rope.inv_freq.data(), half_dim, config.max_position_embeddings,
+                      rope.attention_factor, packed->rope_cos.data(), packed->rope_sin.data());
   return packed;
 }
 
-absl::StatusOr<std::shared_ptr<const PackedModel>> PackModel(ThreadPool& pool, const Model& model) {
-  return PackedModel::Make(pool, model);
+absl::StatusOr<std::shared_ptr<const PackedModel>> PackModel(ThreadPool& pool, const Model& model,
+                                                             WeightType type) {
+  return PackedModel::Make(pool, model, type);
 }
 
 }  // namespace ponder::moe

@@ -14,19 +14,35 @@
 
 namespace ponder::moe {
 
+struct PackedLinear {
+  kernels::PackedMatrix weight;  // [in, out]
+  std::vector<float> bias;       // [out]; empty: none
+};
+
 struct PackedMlp {
-  kernels::PackedMatrix gate, up;  // [H, I]
-  kernels::PackedMatrix down;      // [I, H]
+  PackedLinear gate, up;  // [H, I]
+  PackedLinear down;      // [I, H]
+};
+
+// Of multi-head latent attention, see moe/latent_attention.h.
+struct PackedLatent {
+  PackedLinear q_a;                         // with q_lora_rank
+  std::vector<float> q_a_norm;              // with q_lora_rank
+  PackedLinear c, rope_key;                 // kv_a_proj_with_mqa, cut in two
+  std::vector<float> c_norm;                // kv_a_layernorm
+  std::vector<kernels::PackedMatrix> up_key, up_value;  // kv_b_proj, cut into heads
+  std::vector<const kernels::PackedMatrix*> up_keys, up_values;  // into these
 };
 
 struct PackedLayer {
-  const float* input_layernorm = nullptr;  // [H]
-  kernels::PackedMatrix q, k, v, o;
-  const float* q_norm = nullptr;  // [D]; null without QK-norm
-  const float* k_norm = nullptr;
-  const float* post_attention_layernorm = nullptr;              // [H]
+  std::vector<float> input_layernorm;  // [H]
+  PackedLinear q, k, v, o;             // of latent attention q and o alone; q takes q_a's output
+  std::vector<float> q_norm, k_norm;   // empty without QK-norm
+  PackedLatent latent;
+  std::vector<float> post_attention_layernorm;                  // [H]
   PackedMlp dense;                                              // of dense layers
   kernels::PackedMatrix router;                                 // [H, E]
+  std::vector<float> selection_bias;                            // [E]; empty: none
   std::vector<PackedMlp> experts;                               // [E]; empty in dense layers
   std::vector<const kernels::PackedMatrix*> gates, ups, downs;  // into `experts`
   PackedMlp shared;
@@ -35,17 +51,17 @@ struct PackedLayer {
 
 class PackedModel {
  public:
-  // Fails where a tensor is missing or not float32.
+  // Keeps nothing of model.weights. Fails where a tensor is missing or not of floats.
   static absl::StatusOr<std::shared_ptr<const PackedModel>> Make(kernels::ThreadPool& pool,
-                                                                 const Model& model);
+                                                                 const Model& model,
+                                                                 kernels::WeightType type);
 
   ModelConfig config;
-  std::shared_ptr<const Weights> weights;  // keeps the tensors that are not packed alive
-  const float* embed_tokens = nullptr;     // [V, H]
+  std::vector<float> embed_tokens;  // [V, H]
   std::vector<PackedLayer> layers;
-  const float* norm = nullptr;            // [H]
+  std::vector<float> norm;                // [H]
   kernels::PackedMatrix lm_head;          // [H, V]
-  std::vector<float> rope_cos, rope_sin;  // [max_position_embeddings, D / 2]
+  std::vector<float> rope_cos, rope_sin;  // [max_position_embeddings, rope_dim / 2]
 };
 
 }  // namespace ponder::moe

@@ -1,5 +1,6 @@
-// The safetensors format: 8 bytes little-endian header length, a JSON header {name: {dtype, shape,
-// data_offsets}}, the data.
+#include "moe/safetensors.h"
+
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <set>
@@ -8,7 +9,6 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
-#include "moe/checkpoint.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder::moe {
@@ -17,12 +17,45 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr size_t kLengthBytes = 8;
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the format's own limit
+// The format allows four times this; all of DeepSeek-V3 in one file would need a third.
+constexpr uint64_t kMaxHeaderBytes = 25'000'000;
+constexpr int64_t kMaxDepth = 3;  // {name: {shape: []}}
 constexpr char kMetadataKey[] = "__metadata__";
 
-// The header as JSON; empty `error` unless a key comes twice at one level or the text is not an
-// object.
+// Bits of one element; 0: no such dtype.
+int64_t DTypeBits(absl::string_view name) {
+  static constexpr std::pair<absl::string_view, int64_t> kBits[] = {
+      {"BOOL", 8}, {"U8", 8},   {"I8", 8},   {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8},
+      {"I16", 16}, {"U16", 16}, {"F16", 16}, {"BF16", 16},   {"I32", 32},    {"U32", 32},
+      {"F32", 32}, {"F64", 64}, {"I64", 64}, {"U64", 64},
+  };
+  for (const auto& [known, bits] : kBits) {
+    if (name == known) return bits;
+  }
+  return 0;
+}
+
+// The header as JSON. Nesting is bounded before the parser sees the text.
 absl::StatusOr<Json> ParseHeader(absl::string_view text) {
+  int64_t depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') {
+        ++i;
+      } else if (c == '"') {
+        in_string = false;
+      }
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > kMaxDepth)
+        return absl::DataLossError(absl::StrCat("the header is nested deeper than ", kMaxDepth));
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
   std::vector<std::set<std::string>> keys_of_level;
   std::string duplicate;
   const auto watch_keys = [&](int, Json::parse_event_t event, Json& value) {
@@ -41,41 +74,77 @@ absl::StatusOr<Json> ParseHeader(absl::string_view text) {
   return header;
 }
 
-absl::StatusOr<DType> ParseDType(const Json& value) {
-  for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16, DType::kI64}) {
-    if (value == DTypeName(dtype)) return dtype;
-  }
-  return absl::DataLossError(
-      absl::StrCat("dtype ", value.dump(), " is not one of F32, BF16, F16, I64"));
-}
-
-absl::StatusOr<TensorSpec> ParseTensor(const std::string& name, const Json& entry) {
-  TensorSpec tensor;
+absl::StatusOr<SafetensorsTensor> ParseTensor(const std::string& name, const Json& entry) {
+  SafetensorsTensor tensor;
   tensor.name = name;
   if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") ||
       !entry.contains("shape") || !entry.contains("data_offsets")) {
     return absl::DataLossError("expected dtype, shape and data_offsets");
   }
-  PONDER_ASSIGN_OR_RETURN(tensor.dtype, ParseDType(entry["dtype"]));
+  if (entry["dtype"].is_string()) tensor.dtype = entry["dtype"].get<std::string>();
+  const int64_t bits = DTypeBits(tensor.dtype);
+  if (bits == 0) return absl::DataLossError(absl::StrCat("unknown dtype ", entry["dtype"].dump()));
+  constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
   const auto is_size = [](const Json& number) {
-    return number.is_number_unsigned() &&
-           number.get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+    return number.is_number_unsigned() && number.get<uint64_t>() <= kMost;
   };
   const Json& shape = entry["shape"];
   if (!shape.is_array() || !absl::c_all_of(shape, is_size)) {
     return absl::DataLossError("shape must be a list of sizes");
   }
-  for (const Json& dim : shape) tensor.shape.push_back(dim.get<int64_t>());
+  uint64_t bytes = static_cast<uint64_t>(bits / 8);
+  for (const Json& dim : shape) {
+    const uint64_t size = dim.get<uint64_t>();
+    if (size > 0 && bytes > kMost / size) {
+      return absl::DataLossError(absl::StrCat("impossible shape ", shape.dump()));
+    }
+    bytes *= size;
+    tensor.shape.push_back(static_cast<int64_t>(size));
+  }
   const Json& offsets = entry["data_offsets"];
   if (!offsets.is_array() || offsets.size() != 2 || !absl::c_all_of(offsets, is_size)) {
     return absl::DataLossError("data_offsets must be two byte positions");
   }
   tensor.begin = offsets[0].get<uint64_t>();
   tensor.end = offsets[1].get<uint64_t>();
+  if (tensor.end < tensor.begin || tensor.end - tensor.begin != bytes) {
+    return absl::DataLossError(absl::StrCat("data_offsets ", offsets.dump(), " don't fit ", bytes,
+                                            " bytes of ", tensor.dtype, shape.dump()));
+  }
   return tensor;
 }
 
 absl::StatusOr<std::shared_ptr<const Weights>> Parse(const std::string& bytes) {
+  PONDER_ASSIGN_OR_RETURN(SafetensorsFile file, ParseSafetensorsHeader(bytes));
+  WeightManifest manifest;
+  manifest.total_bytes = bytes.size() - file.data_begin;
+  for (SafetensorsTensor& tensor : file.tensors) {
+    TensorSpec spec;
+    bool known = false;
+    for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16, DType::kI64}) {
+      if (tensor.dtype != DTypeName(dtype)) continue;
+      spec.dtype = dtype;
+      known = true;
+    }
+    if (!known) {
+      return absl::DataLossError(absl::StrCat("tensor ", tensor.name, " has dtype ", tensor.dtype,
+                                              ", not one of F32, BF16, F16, I64"));
+    }
+    spec.name = std::move(tensor.name);
+    spec.shape = std::move(tensor.shape);
+    spec.begin = tensor.begin;
+    spec.end = tensor.end;
+    manifest.tensors.push_back(std::move(spec));
+  }
+  auto blob = std::make_shared<std::vector<uint8_t>>(
+      bytes.begin() + static_cast<ptrdiff_t>(file.data_begin), bytes.end());
+  ComputeChecksums(*blob, &manifest);
+  return Weights::Make(std::move(manifest), std::move(blob));
+}
+
+}  // namespace
+
+absl::StatusOr<SafetensorsFile> ParseSafetensorsHeader(absl::string_view bytes) {
   uint64_t header_bytes = 0;
   if (bytes.size() < kLengthBytes) return absl::DataLossError("the file is too short for a header");
   for (size_t i = 0; i < kLengthBytes; ++i) {
@@ -85,49 +154,62 @@ absl::StatusOr<std::shared_ptr<const Weights>> Parse(const std::string& bytes) {
     return absl::DataLossError(
         absl::StrCat("the header claims ", header_bytes, " bytes of a file of ", bytes.size()));
   }
-  const absl::string_view text(bytes.data() + kLengthBytes, header_bytes);
-  PONDER_ASSIGN_OR_RETURN(const Json header, ParseHeader(text));
-
-  WeightManifest manifest;
-  const size_t data_begin = kLengthBytes + header_bytes;
-  manifest.total_bytes = bytes.size() - data_begin;
+  PONDER_ASSIGN_OR_RETURN(const Json header, ParseHeader(bytes.substr(kLengthBytes, header_bytes)));
+  SafetensorsFile file;
+  file.data_begin = kLengthBytes + header_bytes;
   for (const auto& [name, entry] : header.items()) {
     if (name == kMetadataKey) continue;
     auto tensor = ParseTensor(name, entry);
     if (!tensor.ok()) return Annotate(tensor.status(), absl::StrCat("tensor ", name));
-    manifest.tensors.push_back(*std::move(tensor));
+    file.tensors.push_back(*std::move(tensor));
   }
-  absl::c_stable_sort(manifest.tensors, [](const TensorSpec& a, const TensorSpec& b) {
+  absl::c_stable_sort(file.tensors, [](const SafetensorsTensor& a, const SafetensorsTensor& b) {
     return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
   });
-  auto blob = std::make_shared<std::vector<uint8_t>>(
-      bytes.begin() + static_cast<ptrdiff_t>(data_begin), bytes.end());
-  // Weights::Make refuses gaps, overlaps and ranges that do not fit the shape; a tensor out of
-  // bounds was not read yet.
-  PONDER_ASSIGN_OR_RETURN(auto unchecked, Weights::Make(std::move(manifest), blob));
-  manifest = unchecked->manifest();
-  ComputeChecksums(*blob, &manifest);
-  return Weights::Make(std::move(manifest), std::move(blob));
+  const uint64_t data_bytes = bytes.size() - file.data_begin;
+  uint64_t at = 0;
+  for (const SafetensorsTensor& tensor : file.tensors) {
+    if (tensor.begin != at || tensor.end > data_bytes) {
+      return absl::DataLossError(absl::StrCat(
+          "tensor ", tensor.name, " is at bytes [", tensor.begin, ", ", tensor.end, ") of ",
+          data_bytes, ", where [", at, ", ...) is next: a gap, an overlap or a cut"));
+    }
+    at = tensor.end;
+  }
+  if (at != data_bytes) {
+    return absl::DataLossError(
+        absl::StrCat("the last ", data_bytes - at, " bytes belong to no tensor"));
+  }
+  return file;
 }
 
-}  // namespace
-
-std::string SafetensorsBytes(const Weights& weights) {
+std::string SafetensorsHeader(absl::Span<const SafetensorsTensor> tensors) {
   Json header;
   header[kMetadataKey] = {{"format", "pt"}};
-  for (const TensorSpec& tensor : weights.manifest().tensors) {
-    header[tensor.name] = {{"dtype", DTypeName(tensor.dtype)},
+  for (const SafetensorsTensor& tensor : tensors) {
+    header[tensor.name] = {{"dtype", tensor.dtype},
                            {"shape", tensor.shape},
                            {"data_offsets", {tensor.begin, tensor.end}}};
   }
   std::string text = header.dump();
   text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');  // aligns the data
   std::string bytes;
-  bytes.reserve(kLengthBytes + text.size() + weights.blob()->size());
   for (size_t i = 0; i < kLengthBytes; ++i)
     bytes.push_back(static_cast<char>(text.size() >> (8 * i) & 0xff));
-  bytes += text;
-  bytes.append(reinterpret_cast<const char*>(weights.blob()->data()), weights.blob()->size());
+  return bytes + text;
+}
+
+std::string SafetensorsBytes(const Weights& weights) {
+  std::vector<SafetensorsTensor> tensors;
+  for (const TensorSpec& spec : weights.manifest().tensors) {
+    tensors.push_back({spec.name, DTypeName(spec.dtype), spec.shape, spec.begin, spec.end});
+  }
+  std::string bytes = SafetensorsHeader(tensors);
+  bytes.reserve(bytes.size() + weights.manifest().total_bytes);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const absl::Span<const uint8_t> tensor = weights.bytes(i);
+    bytes.append(reinterpret_cast<const char*>(tensor.data()), tensor.size());
+  }
   return bytes;
 }
 

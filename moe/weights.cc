@@ -4,12 +4,14 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/philox.h"
 #include "base/status.h"
+#include "moe/tensor_values.h"
 
 namespace ponder::moe {
 namespace {
@@ -37,8 +39,8 @@ absl::string_view BytesOf(absl::Span<const uint8_t> blob, const TensorSpec& tens
 
 }  // namespace
 
-Weights::Weights(WeightManifest manifest, std::shared_ptr<const std::vector<uint8_t>> blob)
-    : manifest_(std::move(manifest)), blob_(std::move(blob)) {
+Weights::Weights(WeightManifest manifest, std::vector<TensorBytes> places)
+    : manifest_(std::move(manifest)), places_(std::move(places)) {
   for (size_t i = 0; i < manifest_.tensors.size(); ++i)
     index_.emplace(manifest_.tensors[i].name, i);
 }
@@ -51,6 +53,7 @@ absl::StatusOr<std::shared_ptr<const Weights>> Weights::Make(
                                                    blob->size()));
   }
   uint64_t at = 0;
+  std::vector<TensorBytes> places;
   for (const TensorSpec& tensor : manifest.tensors) {
     PONDER_ASSIGN_OR_RETURN(const uint64_t bytes, ShapeBytes(tensor));
     if (tensor.begin != at || tensor.end < tensor.begin || tensor.end > blob->size()) {
@@ -69,33 +72,90 @@ absl::StatusOr<std::shared_ptr<const Weights>> Weights::Make(
                                                      ", not aligned to its elements"));
     }
     at = tensor.end;
+    places.push_back({absl::MakeConstSpan(*blob).subspan(tensor.begin, bytes), {}, 0, 0});
   }
   if (at != blob->size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the last ", blob->size() - at, " bytes belong to no tensor"));
   }
-  auto weights = std::shared_ptr<const Weights>(new Weights(std::move(manifest), std::move(blob)));
+  auto weights = std::shared_ptr<Weights>(new Weights(std::move(manifest), std::move(places)));
+  weights->blob_ = std::move(blob);
   if (weights->index_.size() != weights->manifest_.tensors.size()) {
     return absl::InvalidArgumentError("two tensors have the same name");
   }
   return weights;
 }
 
-absl::StatusOr<absl::Span<const float>> Weights::F32(absl::string_view name) const {
+absl::StatusOr<std::shared_ptr<const Weights>> Weights::InPlace(
+    WeightManifest manifest, std::vector<TensorBytes> places, std::shared_ptr<const void> owner) {
+  PONDER_CHECK(manifest.tensors.size() == places.size());
+  manifest.total_bytes = 0;
+  for (size_t i = 0; i < places.size(); ++i) {
+    TensorSpec& tensor = manifest.tensors[i];
+    PONDER_ASSIGN_OR_RETURN(const uint64_t bytes, ShapeBytes(tensor));
+    if (places[i].data.size() != (places[i].is_fp8() ? bytes / sizeof(float) : bytes)) {
+      return absl::InvalidArgumentError(absl::StrCat("tensor ", tensor.name, " has ",
+                                                     places[i].data.size(),
+                                                     " bytes, but its shape needs ", bytes));
+    }
+    tensor.begin = manifest.total_bytes;
+    tensor.end = manifest.total_bytes += bytes;
+  }
+  auto weights = std::shared_ptr<Weights>(new Weights(std::move(manifest), std::move(places)));
+  weights->owner_ = std::move(owner);
+  if (weights->index_.size() != weights->manifest_.tensors.size()) {
+    return absl::InvalidArgumentError("two tensors have the same name");
+  }
+  return weights;
+}
+
+absl::StatusOr<size_t> Weights::Find(absl::string_view name) const {
   const auto found = index_.find(std::string(name));
   if (found == index_.end()) return absl::NotFoundError(absl::StrCat("there is no tensor ", name));
-  const TensorSpec& tensor = manifest_.tensors[found->second];
+  return found->second;
+}
+
+absl::Status Weights::CopyF32(absl::string_view name, absl::Span<float> out) const {
+  PONDER_ASSIGN_OR_RETURN(const size_t i, Find(name));
+  const TensorSpec& tensor = manifest_.tensors[i];
+  if (tensor.dtype == DType::kI64) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor ", name, " is ", DTypeName(tensor.dtype), ", not of floats"));
+  }
+  const uint64_t elements =
+      (tensor.end - tensor.begin) / static_cast<uint64_t>(DTypeSize(tensor.dtype));
+  if (elements != out.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, ": ", elements, " elements in the weights, ", out.size(),
+                     " in the model: the weights are of another config"));
+  }
+  CopyAsFloats(tensor, places_[i], out);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<absl::Span<const float>> Weights::F32(absl::string_view name) const {
+  PONDER_ASSIGN_OR_RETURN(const size_t i, Find(name));
+  const TensorSpec& tensor = manifest_.tensors[i];
   if (tensor.dtype != DType::kF32) {
     return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " is ", DTypeName(tensor.dtype),
                                                    ", expected F32; convert the checkpoint"));
   }
-  return absl::MakeConstSpan(reinterpret_cast<const float*>(blob_->data() + tensor.begin),
-                             (tensor.end - tensor.begin) / sizeof(float));
+  const uint8_t* data = places_[i].data.data();
+  if (places_[i].is_fp8()) {
+    return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " is FP8, expected F32"));
+  }
+  if (reinterpret_cast<uintptr_t>(data) % alignof(float) != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " is not aligned in its file"));
+  }
+  return absl::MakeConstSpan(reinterpret_cast<const float*>(data),
+                             places_[i].data.size() / sizeof(float));
 }
 
 absl::Status Weights::VerifyChecksums() const {
-  for (const TensorSpec& tensor : manifest_.tensors) {
-    const uint32_t crc = Crc32(BytesOf(*blob_, tensor));
+  for (size_t i = 0; i < places_.size(); ++i) {
+    const TensorSpec& tensor = manifest_.tensors[i];
+    const uint32_t crc = Crc32({reinterpret_cast<const char*>(places_[i].data.data()),
+                                places_[i].data.size()});
     if (crc != tensor.crc32) {
       return absl::DataLossError(
           absl::StrCat("tensor ", tensor.name, " of version ", manifest_.version, " has checksum ",
@@ -138,16 +198,42 @@ std::shared_ptr<const Weights> InitWeights(const ModelConfig& config, uint64_t s
   for (const TensorSpec& tensor : manifest.tensors) {
     float* values = reinterpret_cast<float*>(blob->data() + tensor.begin);
     const size_t count = (tensor.end - tensor.begin) / sizeof(float);
-    const bool norm = tensor.shape.size() == 1;
+    const bool vector = tensor.shape.size() == 1;
+    const float constant = absl::EndsWith(tensor.name, "bias") ? 0.0f : 1.0f;
     Rng rng(seed, absl::StrCat("init/", tensor.name));
     for (size_t i = 0; i < count; ++i) {
-      values[i] = norm ? 1.0f : static_cast<float>(config.initializer_range * rng.NextGaussian());
+      values[i] =
+          vector ? constant : static_cast<float>(config.initializer_range * rng.NextGaussian());
     }
   }
   ComputeChecksums(*blob, &manifest);
   auto weights = Weights::Make(std::move(manifest), std::move(blob));
   PONDER_CHECK(weights.ok(), weights.status().message());
   return *std::move(weights);
+}
+
+absl::StatusOr<std::shared_ptr<const Weights>> AsFloat32(std::shared_ptr<const Weights> weights) {
+  WeightManifest manifest = weights->manifest();
+  bool already = true;
+  uint64_t at = 0;
+  for (TensorSpec& tensor : manifest.tensors) {
+    already = already && weights->F32(tensor.name).ok();
+    const uint64_t elements =
+        (tensor.end - tensor.begin) / static_cast<uint64_t>(DTypeSize(tensor.dtype));
+    tensor.dtype = DType::kF32;
+    tensor.begin = at;
+    tensor.end = at += elements * sizeof(float);
+  }
+  if (already) return weights;
+  manifest.total_bytes = at;
+  auto blob = std::make_shared<std::vector<uint8_t>>(manifest.total_bytes);
+  for (const TensorSpec& tensor : manifest.tensors) {
+    const absl::Span<float> out(reinterpret_cast<float*>(blob->data() + tensor.begin),
+                                (tensor.end - tensor.begin) / sizeof(float));
+    PONDER_RETURN_IF_ERROR(weights->CopyF32(tensor.name, out));
+  }
+  ComputeChecksums(*blob, &manifest);
+  return Weights::Make(std::move(manifest), std::move(blob));
 }
 
 void ComputeChecksums(absl::Span<const uint8_t> blob, WeightManifest* manifest) {

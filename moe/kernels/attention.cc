@@ -22,7 +22,7 @@ constexpr int64_t kTileQueries = 32;
 
 // Floats of a page before the keys of (layer, kv_head).
 int64_t PageOffset(const AttentionShape& shape, int64_t layer, int64_t kv_head) {
-  return (layer * shape.kv_heads + kv_head) * 2 * shape.head_dim * kKvBlock;
+  return (layer * shape.kv_heads + kv_head) * (shape.head_dim + shape.value_dim) * kKvBlock;
 }
 
 // Rows [first, end) of one sequence.
@@ -55,6 +55,7 @@ int64_t KvPageFloats(const AttentionShape& shape, int64_t layers) {
 void StoreKv(const AttentionShape& shape, int64_t layer, const float* k, const float* v,
              int64_t row_stride, absl::Span<const AttentionRow> rows) {
   const int64_t d = shape.head_dim;
+  const int64_t dv = shape.value_dim;
   for (size_t t = 0; t < rows.size(); ++t) {
     const int64_t position = rows[t].length - 1;
     const int64_t slot = position % kKvBlock;
@@ -62,8 +63,8 @@ void StoreKv(const AttentionShape& shape, int64_t layer, const float* k, const f
       float* keys = rows[t].pages[position / kKvBlock] + PageOffset(shape, layer, h);
       const float* from = k + static_cast<int64_t>(t) * row_stride + h * d;
       for (int64_t i = 0; i < d; ++i) keys[i * kKvBlock + slot] = from[i];
-      std::memcpy(keys + d * kKvBlock + slot * d, v + static_cast<int64_t>(t) * row_stride + h * d,
-                  d * sizeof(float));
+      std::memcpy(keys + d * kKvBlock + slot * dv,
+                  v + static_cast<int64_t>(t) * row_stride + h * dv, dv * sizeof(float));
     }
   }
 }
@@ -73,6 +74,7 @@ void AttentionForward(ThreadPool& pool, const AttentionShape& shape, int64_t lay
                       float* lse) {
   if (rows.empty()) return;
   const int64_t d = shape.head_dim;
+  const int64_t dv = shape.value_dim;
   const int64_t group = shape.heads / shape.kv_heads;
   const std::vector<RowRange> ranges = CutIntoTiles(rows, group);
   const int64_t tiles = static_cast<int64_t>(ranges.size()) * shape.kv_heads;
@@ -86,19 +88,20 @@ void AttentionForward(ThreadPool& pool, const AttentionShape& shape, int64_t lay
       const RowRange range = ranges[tile / shape.kv_heads];
       const int64_t kv_head = tile % shape.kv_heads;
       const int64_t queries = (range.end - range.first) * group;
-      scratch.Resize(queries * (2 * d + kKvBlock + 2));
+      scratch.Resize(queries * (d + dv + kKvBlock + 2));
       lengths.resize(queries);
       float* tile_q = scratch.data();
       isa::AttentionTileArgs args;
       args.queries = queries;
       args.head_dim = d;
+      args.value_dim = dv;
       args.scale = shape.scale;
       args.q = tile_q;
       args.lengths = lengths.data();
       args.pages = rows[range.first].pages;
       args.page_offset = PageOffset(shape, layer, kv_head);
       args.out = tile_q + queries * d;
-      args.scores = args.out + queries * d;
+      args.scores = args.out + queries * dv;
       args.max = args.scores + queries * kKvBlock;
       args.sum = args.max + queries;
       for (int64_t t = range.first; t < range.end; ++t) {
@@ -111,7 +114,7 @@ void AttentionForward(ThreadPool& pool, const AttentionShape& shape, int64_t lay
       for (int64_t t = range.first; t < range.end; ++t) {
         const int64_t at = (t - range.first) * group;
         const int64_t head = t * shape.heads + kv_head * group;
-        std::memcpy(out + head * d, args.out + at * d, group * d * sizeof(float));
+        std::memcpy(out + head * dv, args.out + at * dv, group * dv * sizeof(float));
         for (int64_t h = 0; lse != nullptr && h < group; ++h) {
           lse[head + h] = args.max[at + h] + std::log(args.sum[at + h]);
         }
@@ -127,6 +130,7 @@ void AttentionBackward(ThreadPool& pool, const AttentionShape& shape,
                        int64_t dq_stride, int64_t dkv_stride) {
   if (starts.size() < 2) return;
   const int64_t d = shape.head_dim;
+  const int64_t dv_dim = shape.value_dim;
   const int64_t group = shape.heads / shape.kv_heads;
   const int64_t tasks = static_cast<int64_t>(starts.size() - 1) * shape.kv_heads;
   pool.ParallelFor(tasks, 1, [&](int64_t begin, int64_t end) {
@@ -139,23 +143,24 @@ void AttentionBackward(ThreadPool& pool, const AttentionShape& shape,
       args.length = starts[task / shape.kv_heads + 1] - first;
       args.group = group;
       args.head_dim = d;
+      args.value_dim = dv_dim;
       args.scale = shape.scale;
       args.q = q + first * q_stride + head * d;
       args.k = k + first * kv_stride + kv_head * d;
-      args.v = v + first * kv_stride + kv_head * d;
+      args.v = v + first * kv_stride + kv_head * dv_dim;
       args.q_stride = q_stride;
       args.kv_stride = kv_stride;
-      args.out = out + (first * shape.heads + head) * d;
-      args.dout = dout + (first * shape.heads + head) * d;
-      args.out_stride = shape.heads * d;
+      args.out = out + (first * shape.heads + head) * dv_dim;
+      args.dout = dout + (first * shape.heads + head) * dv_dim;
+      args.out_stride = shape.heads * dv_dim;
       args.lse = lse + first * shape.heads + head;
       args.lse_stride = shape.heads;
       args.dq = dq + first * dq_stride + head * d;
       args.dk = dk + first * dkv_stride + kv_head * d;
-      args.dv = dv + first * dkv_stride + kv_head * d;
+      args.dv = dv + first * dkv_stride + kv_head * dv_dim;
       args.dq_stride = dq_stride;
       args.dkv_stride = dkv_stride;
-      scratch.Resize(2 * kKvBlock * (kKvBlock + d) + args.length * group);
+      scratch.Resize(kKvBlock * (2 * kKvBlock + d + dv_dim) + args.length * group);
       args.scratch = scratch.data();
       isa::Kernels().attention_backward_head(args);
     }

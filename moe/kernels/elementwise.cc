@@ -49,13 +49,13 @@ void RmsNormBackward(ThreadPool& pool, const float* dy, const float* x, const fl
   }
 }
 
-void RopeTables(const float* inv_freq, int64_t half_dim, int64_t max_positions, float* cos,
-                float* sin) {
+void RopeTables(const float* inv_freq, int64_t half_dim, int64_t max_positions, float scale,
+                float* cos, float* sin) {
   for (int64_t p = 0; p < max_positions; ++p) {
     for (int64_t i = 0; i < half_dim; ++i) {
       const float angle = static_cast<float>(p) * inv_freq[i];
-      cos[p * half_dim + i] = std::cos(angle);
-      sin[p * half_dim + i] = std::sin(angle);
+      cos[p * half_dim + i] = std::cos(angle) * scale;
+      sin[p * half_dim + i] = std::sin(angle) * scale;
     }
   }
 }
@@ -69,6 +69,56 @@ void Rope(ThreadPool& pool, float* x, int64_t row_stride, int64_t t, int64_t hea
     for (int64_t i = begin; i < end; ++i) {
       kernels.rotate_heads(x + i * row_stride, heads, half, cos + positions[i] * half,
                            sin + positions[i] * half, inverse);
+    }
+  });
+}
+
+void RopeInterleaved(ThreadPool& pool, float* x, int64_t row_stride, int64_t t, int64_t heads,
+                     int64_t head_stride, int64_t head_dim, const int32_t* positions,
+                     const float* cos, const float* sin, bool inverse) {
+  const int64_t half = head_dim / 2;
+  const float sign = inverse ? -1.0f : 1.0f;
+  pool.ParallelFor(t, RowsWorthSharing(heads * head_dim), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float* c = cos + positions[i] * half;
+      const float* s = sin + positions[i] * half;
+      for (int64_t h = 0; h < heads; ++h) {
+        float* pairs = x + i * row_stride + h * head_stride;
+        for (int64_t j = 0; j < half; ++j) {
+          const float a = pairs[2 * j];
+          const float b = pairs[2 * j + 1];
+          pairs[2 * j] = a * c[j] - b * sign * s[j];
+          pairs[2 * j + 1] = a * sign * s[j] + b * c[j];
+        }
+      }
+    }
+  });
+}
+
+void Clamp(ThreadPool& pool, float* x, int64_t n, float limit) {
+  pool.ParallelFor(n, RowsWorthSharing(1), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) x[i] = std::min(std::max(x[i], -limit), limit);
+  });
+}
+
+void ClampBackward(ThreadPool& pool, const float* x, int64_t n, float limit, float* dx) {
+  pool.ParallelFor(n, RowsWorthSharing(1), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      if (!(std::abs(x[i]) < limit)) dx[i] = 0;
+    }
+  });
+}
+
+void AddBias(ThreadPool& pool, const float* bias, int64_t t, int64_t n, float* y) {
+  pool.ParallelFor(t, RowsWorthSharing(n), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) isa::Kernels().add_scaled(y + i * n, bias, 1, n);
+  });
+}
+
+void AddBiasBackward(ThreadPool& pool, const float* dy, int64_t t, int64_t n, float* dbias) {
+  pool.ParallelFor(n, std::max<int64_t>(16, RowsWorthSharing(t)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < t; ++i) {
+      isa::Kernels().add_scaled(dbias + begin, dy + i * n + begin, 1, end - begin);
     }
   });
 }

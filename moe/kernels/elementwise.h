@@ -16,12 +16,27 @@ void RmsNormForward(ThreadPool& pool, const float* x_TH, const float* weight_H, 
 void RmsNormBackward(ThreadPool& pool, const float* dy_TH, const float* x_TH, const float* weight_H,
                      const float* inv_rms_T, int64_t t, int64_t h, float* dx_TH, float* dweight_H);
 
-// cos/sin tables [max_positions, D/2] for RoPE with the given inverse frequencies [D/2].
-void RopeTables(const float* inv_freq, int64_t half_dim, int64_t max_positions, float* cos_PD2, float* sin_PD2);
+// cos/sin tables [max_positions, D/2] for RoPE with the given inverse frequencies [D/2], times `scale` (YaRN's attention
+// factor).
+void RopeTables(const float* inv_freq, int64_t half_dim, int64_t max_positions, float scale, float* cos_PD2,
+                float* sin_PD2);
 // Rotates pairs (i, i + D/2) of each head in place (Hugging Face's rotate_half). x row t starts at x + t * row_stride and
 // holds NH heads. inverse = true applies the transpose: the backward pass.
 void Rope(ThreadPool& pool, float* x, int64_t row_stride, int64_t t, int64_t heads, int64_t head_dim,
           const int32_t* positions_T, const float* cos_PD2, const float* sin_PD2, bool inverse = false);
+
+// The same for pairs (2i, 2i + 1) (DeepSeek), of heads that are head_stride floats apart.
+void RopeInterleaved(ThreadPool& pool, float* x, int64_t row_stride, int64_t t, int64_t heads, int64_t head_stride,
+                     int64_t head_dim, const int32_t* positions_T, const float* cos_PD2, const float* sin_PD2,
+                     bool inverse = false);
+
+// x = min(max(x, -limit), limit); and its derivative: dx = 0 where |x| >= limit, for clamped x.
+void Clamp(ThreadPool& pool, float* x, int64_t n, float limit);
+void ClampBackward(ThreadPool& pool, const float* x, int64_t n, float limit, float* dx);
+
+// y[t] += bias, rows of length N; and its derivative: dbias += sum over rows of dy, in row order.
+void AddBias(ThreadPool& pool, const float* bias_N, int64_t t, int64_t n, float* y_TN);
+void AddBiasBackward(ThreadPool& pool, const float* dy_TN, int64_t t, int64_t n, float* dbias_N);
 
 // out = silu(gate) * up.
 void SwiGluForward(ThreadPool& pool, const float* gate, const float* up, int64_t n, float* out);

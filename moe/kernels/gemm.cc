@@ -2,9 +2,12 @@
 #include "moe/kernels/gemm.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
+#include "base/check.h"
+#include "moe/kernels/float_formats.h"
 #include "moe/kernels/isa/table.h"
 
 namespace ponder::kernels {
@@ -62,6 +65,36 @@ void PackPanel(const float* source, int64_t k, int64_t columns, int64_t k_stride
   }
 }
 
+// A panel of floats [k, kPanel] in a narrower type.
+void NarrowPanel(const float* panel, int64_t k, WeightType type, void* out) {
+  if (type == WeightType::kBfloat16) {
+    auto* to = static_cast<uint16_t*>(out);
+    for (int64_t i = 0; i < k * kPanel; ++i) to[i] = ToBf16(panel[i]);
+    return;
+  }
+  for (int64_t k0 = 0; k0 < k; k0 += isa::kQuantRows) {
+    auto* scales = static_cast<uint16_t*>(out);
+    auto* bytes = reinterpret_cast<int8_t*>(scales + kPanel);
+    const int64_t rows = std::min(isa::kQuantRows, k - k0);
+    for (int64_t j = 0; j < kPanel; ++j) {
+      float most = 0;
+      for (int64_t i = 0; i < rows; ++i) {
+        most = std::max(most, std::fabs(panel[(k0 + i) * kPanel + j]));
+      }
+      // The rounded scale, so that bytes make up for its rounding; at the very end of their range
+      // they are cut off.
+      scales[j] = ToBf16(most / 127);
+      const float scale = FromBf16(scales[j]);
+      for (int64_t i = 0; i < isa::kQuantRows; ++i) {
+        const float value = i < rows && scale > 0 ? panel[(k0 + i) * kPanel + j] / scale : 0;
+        bytes[i * kPanel + j] =
+            static_cast<int8_t>(std::nearbyint(std::min(127.0f, std::max(-127.0f, value))));
+      }
+    }
+    out = static_cast<char*>(out) + isa::kQuantBytes;
+  }
+}
+
 // Rows of A against one B: a part of a product that the threads share.
 struct Product {
   const float* a;
@@ -96,7 +129,9 @@ struct Tiling {
 
 void RunTile(const Product& p, const Tiling& tiling, int64_t tile) {
   thread_local AlignedBuffer scratch;
-  if (p.col_stride != 1) scratch.Resize(isa::kTileRows * isa::kTileDepth);
+  if (p.col_stride != 1 || p.b->type() != WeightType::kFloat32) {
+    scratch.Resize(isa::kTileRows * isa::kTileDepth);
+  }
   const int64_t row = tile / tiling.column_tiles * isa::kTileRows;
   const int64_t column = tile % tiling.column_tiles * tiling.panels_per_tile * kPanel;
   isa::GemmTileArgs args;
@@ -106,7 +141,8 @@ void RunTile(const Product& p, const Tiling& tiling, int64_t tile) {
   args.m = std::min(isa::kTileRows, p.m - row);
   args.k = p.b->k();
   args.n = std::min(tiling.panels_per_tile * kPanel, p.b->n() - column);
-  args.panels = p.b->panels() + column * p.b->k();
+  args.type = p.b->type();
+  args.panels = p.b->panel(column / kPanel);
   args.c = p.c + row * p.ldc + column;
   args.ldc = p.ldc;
   args.accumulate = p.accumulate;
@@ -117,23 +153,29 @@ void RunTile(const Product& p, const Tiling& tiling, int64_t tile) {
 }  // namespace
 
 void PackedMatrix::Pack(ThreadPool& pool, const float* source, int64_t k, int64_t n,
-                        int64_t k_stride, int64_t n_stride) {
+                        int64_t k_stride, int64_t n_stride, WeightType type) {
   k_ = k;
   n_ = n;
+  type_ = type;
   const int64_t panels = CeilDiv(n, kPanel);
-  panels_.Resize(panels * k * kPanel);
+  const int64_t panel_floats = isa::PanelBytes(type, k) / int64_t{sizeof(float)};
+  panels_.Resize(panels * panel_floats);
   const int64_t grain =
       std::max<int64_t>(1, CeilDiv(kWorthSharing, std::max<int64_t>(k, 1) * kPanel));
   pool.ParallelFor(panels, grain, [&](int64_t begin, int64_t end) {
+    AlignedBuffer wide(type == WeightType::kFloat32 ? 0 : k * kPanel);
     for (int64_t p = begin; p < end; ++p) {
+      float* out = panels_.data() + p * panel_floats;
       PackPanel(source + p * kPanel * n_stride, k, std::min(kPanel, n - p * kPanel), k_stride,
-                n_stride, panels_.data() + p * k * kPanel);
+                n_stride, type == WeightType::kFloat32 ? out : wide.data());
+      if (type != WeightType::kFloat32) NarrowPanel(wide.data(), k, type, out);
     }
   });
 }
 
 void Gemm(ThreadPool& pool, const float* a, int64_t row_stride, int64_t col_stride, int64_t m,
           const PackedMatrix& b, float* c, int64_t ldc, bool accumulate) {
+  PONDER_CHECK(col_stride == 1 || b.type() == WeightType::kFloat32, "a transposed A by a narrow B");
   if (m <= 0 || b.n() <= 0) return;
   const Product product{a, row_stride, col_stride, m, &b, c, ldc, accumulate};
   const Tiling tiling(product, pool.threads() > 1 && m * b.n() * b.k() > kWorthSharing);
@@ -169,6 +211,13 @@ void GroupedGemm(ThreadPool& pool, const float* a, int64_t lda, absl::Span<const
       RunTile(part->product, part->tiling, tile - part->first_tile);
     }
   });
+}
+
+bool ParseWeightType(absl::string_view name, WeightType* type) {
+  if (name == "f32") *type = WeightType::kFloat32;
+  if (name == "bf16") *type = WeightType::kBfloat16;
+  if (name == "int8") *type = WeightType::kInt8;
+  return name == "f32" || name == "bf16" || name == "int8";
 }
 
 const char* KernelName() { return isa::Kernels().name; }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "moe/kernels/isa/table.h"
@@ -14,6 +15,31 @@ namespace {
 // A row of the router: exps, and a search for each chosen expert.
 int64_t RowCost(const RouterOptions& options) {
   return options.num_experts * (4 + options.num_experts_per_tok);
+}
+
+// Sets the keys of experts outside the best groups to 0. `taken` is scratch of [n_group].
+void LimitToGroups(const RouterOptions& options, float* keys_E, char* taken) {
+  const int64_t size = options.num_experts / options.n_group;
+  const auto score = [&](int64_t group) {
+    float best = -std::numeric_limits<float>::infinity();
+    float second = best;
+    for (int64_t e = group * size; e < (group + 1) * size; ++e) {
+      second = std::max(second, std::min(best, keys_E[e]));
+      best = std::max(best, keys_E[e]);
+    }
+    return options.group_score_top2 ? best + second : best;
+  };
+  std::fill_n(taken, options.n_group, 0);
+  for (int64_t i = 0; i < options.topk_group; ++i) {
+    int64_t chosen = -1;
+    for (int64_t group = 0; group < options.n_group; ++group) {
+      if (!taken[group] && (chosen < 0 || score(group) > score(chosen))) chosen = group;
+    }
+    taken[chosen] = 1;
+  }
+  for (int64_t e = 0; e < options.num_experts; ++e) {
+    if (!taken[e / size]) keys_E[e] = 0;
+  }
 }
 
 void Scores(const RouterOptions& options, const float* logits_E, float* scores_E) {
@@ -42,6 +68,7 @@ void RouterForward(ThreadPool& pool, const RouterOptions& options, const float* 
       for (int64_t e = 0; e < num_experts; ++e) {
         keys[e] = selection_bias == nullptr ? scores[e] : scores[e] + selection_bias[e];
       }
+      if (options.n_group > 1) LimitToGroups(options, keys.data(), taken.data());
       std::fill(taken.begin(), taken.end(), 0);
       float sum = 0;
       for (int64_t k = 0; k < chosen; ++k) {

@@ -17,10 +17,15 @@ struct RouterOptions {
   ScoringFunc scoring_func = ScoringFunc::kSoftmax;
   bool norm_topk_prob = true;        // chosen weights sum to 1
   float routed_scaling_factor = 1;   // applied last
+  // Group-limited choice (DeepSeek): only experts of the topk_group best of n_group groups of neighbours are eligible. A
+  // group scores as its best expert, or as the sum of its two best.
+  int64_t n_group = 1;
+  int64_t topk_group = 1;
+  bool group_score_top2 = false;
 };
 
-// scores = softmax or sigmoid of logits [T, E]; the K best (of scores + selection_bias_E when given; ties go to the lower
-// index) in descending order into experts [T, K]; their scores, normalised and scaled, into weights [T, K].
+// scores = softmax or sigmoid of logits [T, E]; the K best (of scores + selection_bias_E when given; experts outside the
+// chosen groups count as 0, as in transformers; ties go to the lower index) in descending order into experts [T, K]; their scores, normalised and scaled, into weights [T, K].
 void RouterForward(ThreadPool& pool, const RouterOptions& options, const float* logits_TE, int64_t t,
                    const float* selection_bias_E, int32_t* experts_TK, float* weights_TK);
 // dlogits [T, E] (overwritten) from dweights [T, K]; recomputes scores from the logits. The choice itself has no gradient.

@@ -9,53 +9,54 @@
 
 #include "absl/strings/str_cat.h"
 #include "moe/kernels/elementwise.h"
+#include "moe/layers/packed_attention.h"
 
 namespace ponder::moe {
 
 struct AttentionBlock::Kept : Block::Saved {
   at::Tensor x;             // [T, H]
   at::Tensor inv_rms;       // [T]
-  at::Tensor q, k, v;       // projections: [T, NH * D], [T, KH * D] twice
+  at::Tensor q, k, v;       // projections: [T, NH * D], [T, KH * D] twice; v clamped
   at::Tensor q_inv, k_inv;  // with QK-norm: [T, NH], [T, KH]
   at::Tensor out;           // [T, NH * D]
   at::Tensor lse;           // [T, NH]
 };
 
-RotaryTables::RotaryTables(const ModelConfig& config) {
-  const int64_t half = config.head_dim / 2;
-  const std::vector<float> inv_freq = config.rope_inv_freq();
-  cos.Resize(config.max_position_embeddings * half);
-  sin.Resize(config.max_position_embeddings * half);
-  kernels::RopeTables(inv_freq.data(), half, config.max_position_embeddings, cos.data(),
-                      sin.data());
-}
-
 AttentionBlock::AttentionBlock(const ModelConfig& config, int64_t layer,
                                const ParameterStore& parameters, const RotaryTables& rotary,
                                Workspace& workspace)
     : workspace_(workspace),
+      clip_(static_cast<float>(config.clip_qkv)),
       rotary_(rotary),
       shape_(config.attention_shape()),
       norm_(workspace,
             parameters.View(absl::StrCat("model.layers.", layer, ".input_layernorm.weight")),
-            config.rms_norm_eps),
-      q_proj_(workspace,
-              parameters.View(absl::StrCat("model.layers.", layer, ".self_attn.q_proj.weight"))),
-      k_proj_(workspace,
-              parameters.View(absl::StrCat("model.layers.", layer, ".self_attn.k_proj.weight"))),
-      v_proj_(workspace,
-              parameters.View(absl::StrCat("model.layers.", layer, ".self_attn.v_proj.weight"))),
-      o_proj_(workspace,
-              parameters.View(absl::StrCat("model.layers.", layer, ".self_attn.o_proj.weight"))) {
-  if (config.use_qk_norm) {
+            config.norm_eps()),
+      q_proj_(workspace, parameters, absl::StrCat("model.layers.", layer, ".self_attn.q_proj")),
+      k_proj_(workspace, parameters, absl::StrCat("model.layers.", layer, ".self_attn.k_proj")),
+      v_proj_(workspace, parameters, absl::StrCat("model.layers.", layer, ".self_attn.v_proj")),
+      o_proj_(workspace, parameters, absl::StrCat("model.layers.", layer, ".self_attn.o_proj")) {
+  if (config.qk_norm != QkNorm::kNone) {
     const std::string prefix = absl::StrCat("model.layers.", layer, ".self_attn.");
-    q_norm_.emplace(workspace, parameters.View(prefix + "q_norm.weight"), config.rms_norm_eps);
-    k_norm_.emplace(workspace, parameters.View(prefix + "k_norm.weight"), config.rms_norm_eps);
+    q_norm_.emplace(workspace, parameters.View(prefix + "q_norm.weight"), config.norm_eps());
+    k_norm_.emplace(workspace, parameters.View(prefix + "k_norm.weight"), config.norm_eps());
   }
 }
 
 void AttentionBlock::Pack() {
   for (Linear* linear : {&q_proj_, &k_proj_, &v_proj_, &o_proj_}) linear->Pack();
+}
+
+void AttentionBlock::NormAndClamp(const float* projected, int64_t t, int64_t heads,
+                                  const std::optional<RmsNorm>& norm, float* out,
+                                  float* inv_rms) const {
+  const int64_t floats = t * heads * shape_.head_dim;
+  if (norm) {
+    norm->Forward(projected, floats / norm->width(), out, inv_rms);
+  } else {
+    std::memcpy(out, projected, floats * sizeof(float));
+  }
+  if (clip_ > 0) kernels::Clamp(workspace_.pool, out, floats, clip_);
 }
 
 at::Tensor AttentionBlock::Rotated(const Batch& batch, const at::Tensor& projected, int64_t heads,
@@ -64,12 +65,8 @@ at::Tensor AttentionBlock::Rotated(const Batch& batch, const at::Tensor& project
   const int64_t t = batch.size();
   at::Tensor rotated = workspace_.activations.New(projected.sizes());
   float* out = rotated.data_ptr<float>();
-  const float* in = projected.data_ptr<float>();
-  if (norm) {
-    norm->Forward(in, t * heads, out, inv_rms == nullptr ? nullptr : inv_rms->data_ptr<float>());
-  } else {
-    std::memcpy(out, in, projected.numel() * sizeof(float));
-  }
+  NormAndClamp(projected.data_ptr<float>(), t, heads, norm, out,
+               norm && inv_rms != nullptr ? inv_rms->data_ptr<float>() : nullptr);
   kernels::Rope(workspace_.pool, out, heads * shape_.head_dim, t, heads, shape_.head_dim,
                 batch.positions.data(), rotary_.cos.data(), rotary_.sin.data());
   return rotated;
@@ -83,37 +80,17 @@ at::Tensor AttentionBlock::RotatedBackward(const Batch& batch, at::Tensor dheads
   kernels::Rope(workspace_.pool, dheads.data_ptr<float>(), heads * shape_.head_dim, t, heads,
                 shape_.head_dim, batch.positions.data(), rotary_.cos.data(), rotary_.sin.data(),
                 /*inverse=*/true);
+  if (clip_ > 0) {
+    const at::Tensor clamped = workspace_.activations.New(dheads.sizes());
+    NormAndClamp(projected.data_ptr<float>(), t, heads, norm, clamped.data_ptr<float>(), nullptr);
+    kernels::ClampBackward(workspace_.pool, clamped.data_ptr<float>(), clamped.numel(), clip_,
+                           dheads.data_ptr<float>());
+  }
   if (!norm) return dheads;
   at::Tensor dprojected = workspace_.activations.New(dheads.sizes());
   norm->Backward(dheads.data_ptr<float>(), projected.data_ptr<float>(), inv_rms.data_ptr<float>(),
-                 t * heads, dprojected.data_ptr<float>());
+                 dheads.numel() / norm->width(), dprojected.data_ptr<float>());
   return dprojected;
-}
-
-void AttentionBlock::Attend(const Batch& batch, const at::Tensor& q, const at::Tensor& k,
-                            const at::Tensor& v, float* out, float* lse) const {
-  // Each sequence gets pages of its own for the length of this call, as in inference.
-  const int64_t t = batch.size();
-  const int64_t page_floats = kernels::KvPageFloats(shape_, /*layers=*/1);
-  std::vector<int64_t> first_page;
-  int64_t num_pages = 0;
-  for (size_t s = 0; s + 1 < batch.starts.size(); ++s) {
-    first_page.push_back(num_pages);
-    const int64_t length = batch.starts[s + 1] - batch.starts[s];
-    num_pages += (length + kernels::kKvBlock - 1) / kernels::kKvBlock;
-  }
-  workspace_.kv_pages.Resize(num_pages * page_floats);
-  std::vector<float*> pages(num_pages);
-  for (int64_t p = 0; p < num_pages; ++p) pages[p] = workspace_.kv_pages.data() + p * page_floats;
-  std::vector<kernels::AttentionRow> rows(t);
-  for (size_t s = 0; s + 1 < batch.starts.size(); ++s) {
-    for (int64_t i = batch.starts[s]; i < batch.starts[s + 1]; ++i) {
-      rows[i] = {pages.data() + first_page[s], batch.positions[i] + 1};
-    }
-  }
-  kernels::StoreKv(shape_, /*layer=*/0, k.data_ptr<float>(), v.data_ptr<float>(), k.size(1), rows);
-  kernels::AttentionForward(workspace_.pool, shape_, /*layer=*/0, q.data_ptr<float>(), q.size(1),
-                            rows, out, lse);
 }
 
 absl::StatusOr<at::Tensor> AttentionBlock::Forward(const Batch& batch, const at::Tensor& x_TH,
@@ -136,9 +113,14 @@ absl::StatusOr<at::Tensor> AttentionBlock::Forward(const Batch& batch, const at:
     q_proj_.Forward(y.data_ptr<float>(), t, kept->q.data_ptr<float>(), q_proj_.out());
     k_proj_.Forward(y.data_ptr<float>(), t, kept->k.data_ptr<float>(), k_proj_.out());
     v_proj_.Forward(y.data_ptr<float>(), t, kept->v.data_ptr<float>(), v_proj_.out());
+    if (clip_ > 0) {
+      kernels::Clamp(workspace_.pool, kept->v.data_ptr<float>(), kept->v.numel(), clip_);
+    }
     const at::Tensor q = Rotated(batch, kept->q, shape_.heads, q_norm_, &kept->q_inv);
     const at::Tensor k = Rotated(batch, kept->k, shape_.kv_heads, k_norm_, &kept->k_inv);
-    Attend(batch, q, k, kept->v, kept->out.data_ptr<float>(), kept->lse.data_ptr<float>());
+    AttendPacked(workspace_, shape_, batch, q.data_ptr<float>(), k.data_ptr<float>(),
+                 kept->v.data_ptr<float>(), k.size(1), kept->out.data_ptr<float>(),
+                 kept->lse.data_ptr<float>());
     o_proj_.Forward(kept->out.data_ptr<float>(), t, y.data_ptr<float>(), h);
     kernels::AddInPlace(workspace_.pool, y.data_ptr<float>(), x_TH.data_ptr<float>(), t * h);
   }
@@ -171,6 +153,11 @@ absl::StatusOr<at::Tensor> AttentionBlock::Backward(const Batch& batch, const at
                              dv.data_ptr<float>(), q.size(1), k.size(1));
   dq = RotatedBackward(batch, dq, kept.q, shape_.heads, q_norm_, kept.q_inv);
   dk = RotatedBackward(batch, dk, kept.k, shape_.kv_heads, k_norm_, kept.k_inv);
+
+  if (clip_ > 0) {
+    kernels::ClampBackward(workspace_.pool, kept.v.data_ptr<float>(), kept.v.numel(), clip_,
+                           dv.data_ptr<float>());
+  }
 
   const at::Tensor normed = workspace_.activations.New({t, h});
   norm_.Forward(kept.x.data_ptr<float>(), t, normed.data_ptr<float>(), nullptr);

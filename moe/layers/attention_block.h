@@ -1,28 +1,20 @@
 // AttentionBlock: x + o_proj(attention(qkv_proj(norm(x)))) with RoPE, grouped key/value heads and
-// optional QK-norm.
+// optional biases, QK-norm and clamping.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 
-#include "moe/kernels/aligned_buffer.h"
 #include "moe/kernels/attention.h"
 #include "moe/layers/block.h"
 #include "moe/layers/linear.h"
 #include "moe/layers/parameter_store.h"
 #include "moe/layers/rms_norm.h"
+#include "moe/layers/rotary_tables.h"
 #include "moe/layers/workspace.h"
 
 namespace ponder::moe {
-
-// cos and sin of every position. A value, shared by the attention blocks of a decoder.
-struct RotaryTables {
-  explicit RotaryTables(const ModelConfig& config);
-
-  kernels::AlignedBuffer cos;  // [max_position_embeddings, D / 2]
-  kernels::AlignedBuffer sin;
-};
 
 class AttentionBlock : public Block {
  public:
@@ -38,17 +30,20 @@ class AttentionBlock : public Block {
 
  private:
   struct Kept;
-  // Query or key heads from their projection: normalised (with QK-norm) and rotated.
+  // Query or key heads from their projection: normalised (with QK-norm), clamped (with clip_qkv) and
+  // rotated.
   at::Tensor Rotated(const Batch& batch, const at::Tensor& projected, int64_t heads,
                      const std::optional<RmsNorm>& norm, const at::Tensor* inv_rms) const;
   // The gradient of the projection from that of the rotated heads, which it may overwrite.
   at::Tensor RotatedBackward(const Batch& batch, at::Tensor dheads, const at::Tensor& projected,
                              int64_t heads, const std::optional<RmsNorm>& norm,
                              const at::Tensor& inv_rms) const;
-  void Attend(const Batch& batch, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-              float* out, float* lse) const;
+  // What Rotated makes before it rotates.
+  void NormAndClamp(const float* projected, int64_t t, int64_t heads,
+                    const std::optional<RmsNorm>& norm, float* out, float* inv_rms) const;
 
   Workspace& workspace_;
+  const float clip_;  // 0: none
   const RotaryTables& rotary_;
   const kernels::AttentionShape shape_;
   RmsNorm norm_;

@@ -81,23 +81,54 @@ struct BlockFunction : torch::autograd::Function<BlockFunction> {
 struct LmHeadKept {
   const LmHead* head;
   LmHead::Query query;
-  at::Tensor x;      // [T, H]
-  at::Tensor log_z;  // [N]
+  at::Tensor x;  // [T, H]
+  TokenStats stats;
 };
+
+// As the layers read it; undefined stays undefined.
+at::Tensor Contiguous(const at::Tensor& gradient) {
+  return gradient.defined() ? gradient.contiguous() : gradient;
+}
 
 struct LmHeadFunction : torch::autograd::Function<LmHeadFunction> {
   static variable_list forward(AutogradContext* ctx, const at::Tensor& x_TH, const LmHead* head,
                                LmHead::Query query) {
     at::Tensor x = x_TH.detach();
     TokenStats stats = head->Forward(x, query);
-    ctx->mark_non_differentiable({stats.entropy, stats.log_z});
-    Keep(ctx, LmHeadKept{head, std::move(query), std::move(x), stats.log_z.detach()});
+    ctx->set_materialize_grads(false);
+    Keep(ctx, LmHeadKept{head,
+                         std::move(query),
+                         std::move(x),
+                         {stats.logprob.detach(), stats.entropy.detach(), stats.log_z.detach()}});
     return {stats.logprob, stats.entropy, stats.log_z};
   }
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
     const auto kept = Take<LmHeadKept>(ctx);
-    return {kept.head->Backward(gradients[0].contiguous(), kept.x, kept.log_z, kept.query),
+    return {kept.head->Backward(
+                {Contiguous(gradients[0]), Contiguous(gradients[1]), Contiguous(gradients[2])},
+                kept.x, kept.stats, kept.query),
             at::Tensor(), at::Tensor()};
+  }
+};
+
+struct ValueHeadKept {
+  const ValueHead* head;
+  std::vector<int32_t> rows;
+  at::Tensor x;  // [T, H]
+};
+
+struct ValueHeadFunction : torch::autograd::Function<ValueHeadFunction> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x_TH, const ValueHead* head,
+                            std::vector<int32_t> rows) {
+    at::Tensor x = x_TH.detach();
+    at::Tensor values = head->Forward(x, rows);
+    Keep(ctx, ValueHeadKept{head, std::move(rows), std::move(x)});
+    return values;
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list gradients) {
+    const auto kept = Take<ValueHeadKept>(ctx);
+    return {kept.head->Backward(gradients[0].contiguous(), kept.x, kept.rows), at::Tensor(),
+            at::Tensor()};
   }
 };
 
@@ -115,6 +146,11 @@ at::Tensor ApplyBlock(Block& block, std::shared_ptr<const Batch> batch, const at
 TokenStats ApplyLmHead(const LmHead& head, LmHead::Query query, const at::Tensor& x_TH) {
   variable_list out = LmHeadFunction::apply(x_TH, &head, std::move(query));
   return {out[0], out[1], out[2]};
+}
+
+at::Tensor ApplyValueHead(const ValueHead& head, std::vector<int32_t> rows,
+                          const at::Tensor& x_TH) {
+  return ValueHeadFunction::apply(x_TH, &head, std::move(rows));
 }
 
 }  // namespace ponder::moe

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
@@ -16,6 +17,7 @@
 #include "moe/layers/block.h"
 #include "moe/layers/embedding.h"
 #include "moe/layers/lm_head.h"
+#include "moe/layers/value_head.h"
 
 namespace ponder::moe {
 
@@ -38,5 +40,6 @@ at::Tensor ApplyEmbedding(const Embedding& embedding, std::shared_ptr<const Batc
                           const at::Tensor& table);
 at::Tensor ApplyBlock(Block& block, std::shared_ptr<const Batch> batch, const at::Tensor& x_TH);
 TokenStats ApplyLmHead(const LmHead& head, LmHead::Query query, const at::Tensor& x_TH);
+at::Tensor ApplyValueHead(const ValueHead& head, std::vector<int32_t> rows, const at::Tensor& x_TH);
 
 }  // namespace ponder::moe

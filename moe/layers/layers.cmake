@@ -9,11 +9,15 @@ ponder_library(NAME moe TORCH
     layers/embedding.cc
     layers/expert_exchange.cc
     layers/experts.cc
+    layers/latent_attention_block.cc
     layers/linear.cc
     layers/lm_head.cc
     layers/mlp.cc
     layers/moe_block.cc
+    layers/packed_attention.cc
     layers/parameter_store.cc
     layers/rms_norm.cc
+    layers/rotary_tables.cc
     layers/shared_mlp.cc
+    layers/value_head.cc
   DEPS ponder::model ponder::kernels ponder::comm absl::flat_hash_map absl::synchronization)

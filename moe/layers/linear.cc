@@ -5,11 +5,17 @@
 #include <utility>
 
 #include "base/check.h"
+#include "moe/kernels/elementwise.h"
 
 namespace ponder::moe {
 
-Linear::Linear(Workspace& workspace, ParameterView parameter)
-    : workspace_(workspace), parameter_(std::move(parameter)) {
+Linear::Linear(Workspace& workspace, const ParameterStore& parameters, const std::string& prefix)
+    : Linear(workspace, parameters.View(prefix + ".weight"),
+             parameters.Has(prefix + ".bias") ? std::make_optional(parameters.View(prefix + ".bias"))
+                                              : std::nullopt) {}
+
+Linear::Linear(Workspace& workspace, ParameterView parameter, std::optional<ParameterView> bias)
+    : workspace_(workspace), parameter_(std::move(parameter)), bias_(std::move(bias)) {
   PONDER_CHECK(parameter_.shape.size() == 2, "rank ", parameter_.shape.size());
 }
 
@@ -22,6 +28,15 @@ void Linear::Pack() {
 void Linear::Forward(const float* x, int64_t rows, float* y, int64_t ldy) const {
   if (rows == 0) return;
   kernels::Gemm(workspace_.pool, x, in(), 1, rows, forward_, y, ldy);
+  if (!bias_) return;
+  PONDER_CHECK(ldy == out(), ldy, " != ", out());
+  kernels::AddBias(workspace_.pool, bias_->weight, rows, out(), y);
+}
+
+void Linear::BackwardBias(const float* dy, int64_t rows) const {
+  if (bias_ && rows > 0) {
+    kernels::AddBiasBackward(workspace_.pool, dy, rows, out(), bias_->gradient);
+  }
 }
 
 void Linear::BackwardInput(const float* dy, int64_t rows, float* dx, bool accumulate) const {
@@ -38,6 +53,7 @@ void AddWeightGradients(Workspace& workspace, const float* x, int64_t rows,
                         absl::Span<const OutputGradient> gradients) {
   constexpr int64_t kPackedFloats = 1 << 16;  // stays in a core's second-level cache
   const int64_t in = gradients.front().linear->in();
+  for (const OutputGradient& gradient : gradients) gradient.linear->BackwardBias(gradient.dy, rows);
   const int64_t chunk = std::max<int64_t>(32, kPackedFloats / in);
   for (int64_t first = 0; first < rows; first += chunk) {
     workspace.packed_activations.Pack(workspace.pool, x + first * in, std::min(chunk, rows - first),

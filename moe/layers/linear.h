@@ -1,8 +1,10 @@
-// Linear: y = x W^T with W [out, in], by the kernels' Gemm in both directions. A machine: owns the
+// Linear: y = x W^T (+ b) with W [out, in], by the kernels' Gemm in both directions. A machine: owns the
 // packed copies of W.
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 
 #include "absl/types/span.h"
 #include "moe/kernels/gemm.h"
@@ -13,7 +15,10 @@ namespace ponder::moe {
 
 class Linear {
  public:
-  Linear(Workspace& workspace, ParameterView parameter);
+  // Parameters `prefix`.weight and, if there is one, `prefix`.bias.
+  Linear(Workspace& workspace, const ParameterStore& parameters, const std::string& prefix);
+  Linear(Workspace& workspace, ParameterView parameter,
+         std::optional<ParameterView> bias = std::nullopt);
 
   // Repacks W; after every change of the parameter.
   void Pack();
@@ -23,16 +28,19 @@ class Linear {
   const kernels::PackedMatrix& packed() const { return forward_; }              // [in, out]
   const kernels::PackedMatrix& packed_transposed() const { return backward_; }  // [out, in]
 
-  // y [rows, out] (row stride ldy) = x [rows, in] W^T.
+  // y [rows, out] (row stride ldy; out where there is a bias) = x [rows, in] W^T + b.
   void Forward(const float* x, int64_t rows, float* y, int64_t ldy) const;
   // dx [rows, in] (+)= dy [rows, out] W.
   void BackwardInput(const float* dy, int64_t rows, float* dx, bool accumulate) const;
+  // b's gradient += the sum of dy's rows.
+  void BackwardBias(const float* dy, int64_t rows) const;
   // W's gradient += dy^T x for dy [rows, out] and packed x [rows, in]: one chain over the rows.
   void BackwardWeight(const float* dy, const kernels::PackedMatrix& x) const;
 
  private:
   Workspace& workspace_;
   ParameterView parameter_;
+  std::optional<ParameterView> bias_;  // [out]
   kernels::PackedMatrix forward_;
   kernels::PackedMatrix backward_;
 };
@@ -42,7 +50,7 @@ struct OutputGradient {
   const Linear* linear = nullptr;
   const float* dy = nullptr;  // [rows, out]
 };
-// Adds dy^T x to the weight gradient of every linear that was fed x [rows, in]. Each sum is one
+// Adds dy^T x to the weight gradient, and dy to the bias's, of every linear that was fed x [rows, in]. Each sum is one
 // chain over the rows in order, though x is packed a cacheful of rows at a time.
 void AddWeightGradients(Workspace& workspace, const float* x, int64_t rows,
                         absl::Span<const OutputGradient> gradients);

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "moe/kernels/elementwise.h"
@@ -44,8 +45,33 @@ TokenStats LmHead::Forward(const at::Tensor& x_TH, const Query& query) const {
   return stats;
 }
 
-at::Tensor LmHead::Backward(const at::Tensor& dlogprob_N, const at::Tensor& x_TH,
-                            const at::Tensor& log_z_N, const Query& query) const {
+// With p = softmax(z / T): d entropy / dz_v = -p_v (log p_v + entropy) / T, d log_z / dz_v = p_v /
+// T.
+void LmHead::AddSpreadGradient(const Gradients& gradients, const TokenStats& stats, int64_t first,
+                               const float* logits, int64_t rows, float temperature,
+                               float* dlogits) const {
+  const int64_t v = head_.out();
+  const float* dentropy =
+      gradients.entropy.defined() ? gradients.entropy.data_ptr<float>() : nullptr;
+  const float* dlog_z = gradients.log_z.defined() ? gradients.log_z.data_ptr<float>() : nullptr;
+  const float* entropy = stats.entropy.data_ptr<float>();
+  const float* log_z = stats.log_z.data_ptr<float>();
+  const float scale = 1 / temperature;
+  workspace_.pool.ParallelFor(rows, 8, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t n = first + i;
+      const float by_entropy = dentropy == nullptr ? 0 : dentropy[n] * scale;
+      const float by_log_z = dlog_z == nullptr ? 0 : dlog_z[n] * scale;
+      for (int64_t j = i * v; j < (i + 1) * v; ++j) {
+        const float logprob = logits[j] * scale - log_z[n];
+        dlogits[j] += std::exp(logprob) * (by_log_z - by_entropy * (logprob + entropy[n]));
+      }
+    }
+  });
+}
+
+at::Tensor LmHead::Backward(const Gradients& gradients, const at::Tensor& x_TH,
+                            const TokenStats& stats, const Query& query) const {
   const int64_t n = query.rows.size();
   const int64_t h = head_.in();
   const int64_t v = head_.out();
@@ -55,16 +81,26 @@ at::Tensor LmHead::Backward(const at::Tensor& dlogprob_N, const at::Tensor& x_TH
   const at::Tensor normed = workspace_.activations.New({chunk, h});
   const at::Tensor inv_rms = workspace_.activations.New({chunk});
   const at::Tensor logits = workspace_.activations.New({chunk, v});
+  const bool spreads = gradients.entropy.defined() || gradients.log_z.defined();
+  const at::Tensor apart = workspace_.activations.New({spreads ? chunk : 0, v});
+  const at::Tensor dlogprob =
+      gradients.logprob.defined() ? gradients.logprob : workspace_.activations.Zeros({n});
   for (int64_t first = 0; first < n; first += chunk) {
     const int64_t rows = std::min(chunk, n - first);
     kernels::GatherRows(workspace_.pool, x_TH.data_ptr<float>(), query.rows.data() + first, rows, h,
                         x.data_ptr<float>());
     norm_.Forward(x.data_ptr<float>(), rows, normed.data_ptr<float>(), inv_rms.data_ptr<float>());
     head_.Forward(normed.data_ptr<float>(), rows, logits.data_ptr<float>(), v);
-    float* dlogits = logits.data_ptr<float>();
-    kernels::LogSoftmaxBackward(workspace_.pool, dlogits, rows, v, query.temperature,
-                                query.targets.data() + first, log_z_N.data_ptr<float>() + first,
-                                dlogprob_N.data_ptr<float>() + first, dlogits);
+    // Over the logits, unless they are still needed.
+    float* dlogits = (spreads ? apart : logits).data_ptr<float>();
+    kernels::LogSoftmaxBackward(workspace_.pool, logits.data_ptr<float>(), rows, v,
+                                query.temperature, query.targets.data() + first,
+                                stats.log_z.data_ptr<float>() + first,
+                                dlogprob.data_ptr<float>() + first, dlogits);
+    if (spreads) {
+      AddSpreadGradient(gradients, stats, first, logits.data_ptr<float>(), rows, query.temperature,
+                        dlogits);
+    }
     AddWeightGradients(workspace_, normed.data_ptr<float>(), rows, {{&head_, dlogits}});
     float* dnormed = normed.data_ptr<float>();  // the normed rows are used up
     head_.BackwardInput(dlogits, rows, dnormed, /*accumulate=*/false);

@@ -28,12 +28,20 @@ class LmHead {
 
   void Pack() { head_.Pack(); }
   TokenStats Forward(const at::Tensor& x_TH, const Query& query) const;
-  // dx [T, H] from dlogprob [N]; computes the logits again.
-  at::Tensor Backward(const at::Tensor& dlogprob_N, const at::Tensor& x_TH,
-                      const at::Tensor& log_z_N, const Query& query) const;
+  // The loss's derivatives by what Forward gave, [N] each; an undefined one is zero.
+  struct Gradients {
+    at::Tensor logprob, entropy, log_z;
+  };
+  // dx [T, H]; computes the logits again. `stats` are Forward's.
+  at::Tensor Backward(const Gradients& gradients, const at::Tensor& x_TH, const TokenStats& stats,
+                      const Query& query) const;
 
  private:
   int64_t ChunkRows() const;
+  // Adds to dlogits [rows, V] what comes through entropy and log_z of the rows from `first` on.
+  void AddSpreadGradient(const Gradients& gradients, const TokenStats& stats, int64_t first,
+                         const float* logits, int64_t rows, float temperature,
+                         float* dlogits) const;
 
   Workspace& workspace_;
   RmsNorm norm_;

@@ -11,9 +11,9 @@ namespace ponder::moe {
 SwiGluMlp::SwiGluMlp(const ParameterStore& parameters, const std::string& prefix,
                      Workspace& workspace)
     : workspace_(workspace),
-      gate_proj_(workspace, parameters.View(prefix + "gate_proj.weight")),
-      up_proj_(workspace, parameters.View(prefix + "up_proj.weight")),
-      down_proj_(workspace, parameters.View(prefix + "down_proj.weight")) {}
+      gate_proj_(workspace, parameters, prefix + "gate_proj"),
+      up_proj_(workspace, parameters, prefix + "up_proj"),
+      down_proj_(workspace, parameters, prefix + "down_proj") {}
 
 void SwiGluMlp::Pack() {
   for (Linear* linear : {&gate_proj_, &up_proj_, &down_proj_}) linear->Pack();

@@ -19,10 +19,11 @@ class SwiGluMlp {
   struct Kept {
     at::Tensor gate, up;  // [T, F]
   };
-  // Parameters `prefix` + "gate_proj.weight", "up_proj.weight", "down_proj.weight".
+  // Parameters `prefix` + "gate_proj", "up_proj", "down_proj", with or without biases.
   SwiGluMlp(const ParameterStore& parameters, const std::string& prefix, Workspace& workspace);
 
   void Pack();
+  int64_t width() const { return down_proj_.out(); }  // H
   // y [T, H]; fills `kept`.
   void Forward(const float* x_TH, int64_t t, float* y_TH, Kept* kept) const;
   // Adds to dx [T, H].

@@ -39,6 +39,10 @@ MoeBlock::MoeBlock(const ModelConfig& config, int64_t layer, const ParameterStor
           config.rms_norm_eps),
       router_(workspace, parameters.View(absl::StrCat("model.layers.", layer, ".mlp.gate.weight"))),
       experts_(parameters, absl::StrCat("model.layers.", layer, ".mlp."), shard, workspace) {
+  if (config.router_selection_bias) {
+    selection_bias_ = parameters.View(
+        absl::StrCat("model.layers.", layer, ".mlp.gate.e_score_correction_bias"));
+  }
   if (config.shared_expert_intermediate_size > 0) {
     shared_.emplace(parameters, absl::StrCat("model.layers.", layer, ".mlp."), workspace);
   }
@@ -61,7 +65,8 @@ void MoeBlock::Route(const float* normed_TH, int64_t t, Kept* kept) {
   router_.Forward(normed_TH, t, logits, e);
   if (t > 0) {
     kernels::RouterForward(workspace_.pool, router_options_, logits, t,
-                           /*selection_bias_E=*/nullptr, kept->experts.data(),
+                           selection_bias_ ? selection_bias_->weight : nullptr,
+                           kept->experts.data(),
                            kept->weights.data_ptr<float>());
   }
   kernels::SortByExpert(kept->experts.data(), t, k, e, &kept->order);

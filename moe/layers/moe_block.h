@@ -58,6 +58,7 @@ class MoeBlock : public Block {
   ExpertExchange* const exchange_;
   RmsNorm norm_;
   Linear router_;
+  std::optional<ParameterView> selection_bias_;  // [E]; takes part in the choice, has no gradient
   Experts experts_;
   std::optional<SharedMlp> shared_;
   LayerRouterStats stats_;

@@ -94,13 +94,8 @@ void ParameterStore::ZeroGradients() {
 
 absl::Status ParameterStore::Load(const Weights& weights) {
   for (const Parameter& parameter : parameters_) {
-    PONDER_ASSIGN_OR_RETURN(const absl::Span<const float> source, weights.F32(parameter.name));
-    if (static_cast<int64_t>(source.size()) != parameter.tensor.numel()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          parameter.name, ": ", source.size(), " elements in the weights, ",
-          parameter.tensor.numel(), " in the model: the weights are of another config"));
-    }
-    std::memcpy(parameter.tensor.data_ptr<float>(), source.data(), source.size() * sizeof(float));
+    const absl::Span<float> values(parameter.tensor.data_ptr<float>(), parameter.tensor.numel());
+    PONDER_RETURN_IF_ERROR(weights.CopyF32(parameter.name, values));
   }
   return absl::OkStatus();
 }

@@ -30,6 +30,15 @@ struct ParameterView {
   float* weight = nullptr;
   float* gradient = nullptr;
   std::vector<int64_t> shape;
+
+  // The rows [first, first + count) alone.
+  ParameterView Rows(int64_t first, int64_t count) const {
+    int64_t width = 1;
+    for (size_t i = 1; i < shape.size(); ++i) width *= shape[i];
+    ParameterView rows{weight + first * width, gradient + first * width, shape};
+    rows.shape[0] = count;
+    return rows;
+  }
 };
 
 // A machine: owns the tensors.
@@ -40,6 +49,7 @@ class ParameterStore {
   absl::Span<const Parameter> parameters() const { return parameters_; }
   // The parameter must be this rank's.
   ParameterView View(absl::string_view name) const;
+  bool Has(absl::string_view name) const { return index_.contains(std::string(name)); }
   absl::Span<float> gradients(bool expert);
   void ZeroGradients();
 

@@ -1,8 +1,9 @@
-// SharedMlp: the expert that every token visits, weighted by a gate of its own (Qwen2-MoE): y +=
-// sigmoid(gate x) * mlp(x).
+// SharedMlp: the expert that every token visits: y += mlp(x) (DeepSeek), or weighted by a gate of its
+// own (Qwen2-MoE): y += sigmoid(gate x) * mlp(x).
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "ATen/core/Tensor.h"
@@ -17,10 +18,10 @@ class SharedMlp {
  public:
   struct Kept {
     SwiGluMlp::Kept mlp;
-    at::Tensor gate;  // [T], before the sigmoid
-    at::Tensor out;   // [T, H] of the MLP
+    at::Tensor gate;  // [T], before the sigmoid; with a gate
+    at::Tensor out;   // [T, H] of the MLP; with a gate
   };
-  // Parameters `prefix` + "shared_expert.*" and "shared_expert_gate.weight".
+  // Parameters `prefix` + "shared_expert.*" and, if there is one, "shared_expert_gate.weight".
   SharedMlp(const ParameterStore& parameters, const std::string& prefix, Workspace& workspace);
 
   void Pack();
@@ -33,7 +34,7 @@ class SharedMlp {
  private:
   Workspace& workspace_;
   SwiGluMlp mlp_;
-  Linear gate_;
+  std::optional<Linear> gate_;
 };
 
 }  // namespace ponder::moe

@@ -30,7 +30,7 @@ std::unique_ptr<Decoder> MakeDecoder(const ModelConfig& config, int threads = 1)
   return *std::move(decoder);
 }
 
-at::Tensor Row(const std::vector<float>& values) { return at::tensor(values, torch::kFloat); }
+at::Tensor Row(const std::vector<float>& values) { return at::tensor(values, at::kFloat); }
 
 // Forward, then backward of sum(coefficient * logprob): adds to the gradients.
 TokenStats Step(Decoder& decoder, const PackedBatch& batch, const Targets& targets,
@@ -64,6 +64,17 @@ double RelativeError(const at::Tensor& a, const at::Tensor& b) {
 
 class AgainstPlain : public ::testing::TestWithParam<DecoderCase> {};
 
+void ExpectGradients(const Decoder& decoder, const PlainDecoder& plain) {
+  for (const auto& [name, gradient] : Gradients(decoder)) {
+    const at::Tensor& expected = plain.parameters().at(name).grad();
+    if (!expected.defined()) {  // of what only takes part in a choice
+      EXPECT_EQ(gradient.abs().max().item<float>(), 0) << name;
+      continue;
+    }
+    EXPECT_LT(RelativeError(gradient, expected), 1e-4) << name;
+  }
+}
+
 TEST_P(AgainstPlain, LogprobsAndGradients) {
   const ModelConfig& config = GetParam().config;
   const PackedBatch batch = RandomBatch(config, {5, 1, 70, 0, 12}, kSeed);
@@ -85,11 +96,55 @@ TEST_P(AgainstPlain, LogprobsAndGradients) {
   EXPECT_LT((stats.logprob - logprob).abs().max().item<double>(), 1e-5);
   EXPECT_LT(RelativeError(stats.entropy, -(all * all.exp()).sum(-1)), 1e-5);
   EXPECT_LT((stats.log_z - logits.logsumexp(-1)).abs().max().item<double>(), 1e-5);
-  EXPECT_FALSE(stats.entropy.requires_grad());
   ASSERT_EQ(decoder->parameters().size(), plain.parameters().size());
-  for (const auto& [name, gradient] : Gradients(*decoder)) {
-    EXPECT_LT(RelativeError(gradient, plain.parameters().at(name).grad()), 1e-4) << name;
-  }
+  ExpectGradients(*decoder, plain);
+}
+
+// A loss of all that Forward gives: log-probs, entropies and log Z.
+TEST_P(AgainstPlain, GradientThroughEntropyAndLogZ) {
+  const ModelConfig config = GetParam().config;
+  const PackedBatch batch = RandomBatch(config, {5, 1, 7}, kSeed);
+  const Targets targets = RandomTargets(config, batch, kSeed);
+  const float temperature = 0.7f;
+  auto decoder = MakeDecoder(config);
+  const at::Tensor c = Row(targets.coefficients);
+  const auto stats = decoder->Forward(batch, targets.rows, targets.targets, temperature);
+  ASSERT_TRUE(stats.ok()) << stats.status();
+  const at::Tensor loss =
+      (c * stats->logprob + c.square() * stats->entropy + 0.1 * stats->log_z.square()).sum();
+  ASSERT_TRUE(decoder->Backward(loss).ok());
+
+  const PlainDecoder plain(config, *RandomWeights(config, kSeed));
+  const at::Tensor logits =
+      plain.Forward(batch).index_select(
+          0, at::tensor(std::vector<int64_t>(targets.rows.begin(), targets.rows.end()))) /
+      temperature;
+  const at::Tensor picks =
+      at::tensor(std::vector<int64_t>(targets.targets.begin(), targets.targets.end()));
+  const at::Tensor all = logits.log_softmax(-1);
+  (c * all.gather(1, picks.unsqueeze(1)).squeeze(1) - c.square() * (all * all.exp()).sum(-1) +
+   0.1 * logits.logsumexp(-1).square())
+      .sum()
+      .backward();
+  ExpectGradients(*decoder, plain);
+}
+
+TEST_P(AgainstPlain, ScalarHead) {
+  ModelConfig config = GetParam().config;
+  config.scalar_head = true;
+  const PackedBatch batch = RandomBatch(config, {5, 1, 7}, kSeed);
+  const Targets targets = RandomTargets(config, batch, kSeed);
+  auto decoder = MakeDecoder(config);
+  const auto values = decoder->ForwardValues(batch, targets.rows);
+  ASSERT_TRUE(values.ok()) << values.status();
+  ASSERT_TRUE(decoder->Backward((*values * Row(targets.coefficients)).sum()).ok());
+
+  const PlainDecoder plain(config, *RandomWeights(config, kSeed));
+  const at::Tensor expected = plain.Forward(batch).squeeze(1).index_select(
+      0, at::tensor(std::vector<int64_t>(targets.rows.begin(), targets.rows.end())));
+  (expected * Row(targets.coefficients)).sum().backward();
+  EXPECT_LT(RelativeError(*values, expected), 1e-5);
+  ExpectGradients(*decoder, plain);
 }
 
 INSTANTIATE_TEST_SUITE_P(Variants, AgainstPlain, ::testing::ValuesIn(DecoderCases()),

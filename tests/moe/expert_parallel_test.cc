@@ -39,7 +39,7 @@ Outcome Step(const ModelConfig& config, const std::vector<PackedBatch>& batches,
   for (size_t i = 0; i < batches.size(); ++i) {
     auto stats = (*decoder)->Forward(batches[i], targets[i].rows, targets[i].targets, 1);
     EXPECT_TRUE(stats.ok()) << stats.status();
-    const at::Tensor coefficients = at::tensor(targets[i].coefficients, torch::kFloat);
+    const at::Tensor coefficients = at::tensor(targets[i].coefficients, at::kFloat);
     const absl::Status backward = (*decoder)->Backward((stats->logprob * coefficients).sum());
     EXPECT_TRUE(backward.ok()) << backward;
     outcome.logprobs.push_back(stats->logprob.detach());

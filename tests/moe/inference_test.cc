@@ -44,7 +44,7 @@ const Variant kVariants[] = {
     {"SigmoidRouter", [](ModelConfig& c) { c.scoring_func = "sigmoid"; }},
     {"WeightsNotNormalised", [](ModelConfig& c) { c.norm_topk_prob = false; }},
     {"TiedEmbeddings", [](ModelConfig& c) { c.tie_word_embeddings = true; }},
-    {"NoQkNorm", [](ModelConfig& c) { c.use_qk_norm = false; }},
+    {"NoQkNorm", [](ModelConfig& c) { c.qk_norm = QkNorm::kNone; }},
     {"MultiQuery", [](ModelConfig& c) { c.num_key_value_heads = 1; }},
     {"AllDense", [](ModelConfig& c) { c.num_experts = 0; }},
 };
@@ -181,10 +181,11 @@ TEST(Inference, PackingNamesTheTensorThatDoesNotFit) {
   Model model = RandomModel(BaseConfig(), 1);
   model.config.tie_word_embeddings = true;
   EXPECT_THAT(PackModel(pool, model).status().message(), ::testing::HasSubstr("lm_head.weight"));
-  const WeightManifest half = BaseConfig().Layout(DType::kBF16);
+  const WeightManifest integers = BaseConfig().Layout(DType::kI64);
   model.config = BaseConfig();
-  model.weights = *Weights::Make(half, std::make_shared<std::vector<uint8_t>>(half.total_bytes));
-  EXPECT_THAT(PackModel(pool, model).status().message(), ::testing::HasSubstr("BF16"));
+  model.weights =
+      *Weights::Make(integers, std::make_shared<std::vector<uint8_t>>(integers.total_bytes));
+  EXPECT_THAT(PackModel(pool, model).status().message(), ::testing::HasSubstr("I64"));
 }
 
 }  // namespace

@@ -69,7 +69,7 @@ TEST(ModelConfig, CountAgreesWithTheLayout) {
   for (int variant = 0; variant < 16; ++variant) {
     ModelConfig config = SmallConfig();
     if (variant & 1) config.tie_word_embeddings = true;
-    if (variant & 2) config.use_qk_norm = false;
+    if (variant & 2) config.qk_norm = QkNorm::kNone;
     if (variant & 4) config.shared_expert_intermediate_size = 0;
     if (variant & 8)
       config.num_experts = config.first_k_dense_replace = config.shared_expert_intermediate_size =
@@ -115,7 +115,8 @@ TEST(ModelConfig, LayoutHasHuggingFaceNamesInForwardOrder) {
 TEST(ModelConfig, SurvivesJson) {
   ModelConfig config = SmallConfig();
   config.scoring_func = "sigmoid";
-  config.norm_topk_prob = config.use_qk_norm = false;
+  config.norm_topk_prob = false;
+  config.qk_norm = QkNorm::kNone;
   config.tie_word_embeddings = true;
   config.rope_theta = 1e6;
   config.rms_norm_eps = 1e-5;
@@ -124,7 +125,9 @@ TEST(ModelConfig, SurvivesJson) {
   const auto back = ModelConfig::FromJson(json, "config.json");
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(back->ToJson(), json);
-  EXPECT_EQ(back->first_k_dense_replace, 1);
+  EXPECT_FALSE(back->IsMoeLayer(0));
+  EXPECT_TRUE(back->IsMoeLayer(1));
+  EXPECT_EQ(back->qk_norm, QkNorm::kNone);
   EXPECT_EQ(back->rms_norm_eps, 1e-5);
   const auto parsed = nlohmann::json::parse(json);
   EXPECT_EQ(parsed["architectures"][0], "Qwen3MoeForCausalLM");
@@ -140,24 +143,36 @@ TEST(ModelConfig, RefusesJsonByKey) {
     return std::string(ModelConfig::FromJson(json.dump(), "m/config.json").status().message());
   };
   EXPECT_EQ(message([](nlohmann::json&) {}), "");
-  EXPECT_EQ(message([](nlohmann::json& j) { j.erase("head_dim"); }),
-            "m/config.json: key head_dim is missing");
+  EXPECT_EQ(message([](nlohmann::json& j) { j.erase("vocab_size"); }),
+            "m/config.json: key vocab_size is missing");
   EXPECT_EQ(message([](nlohmann::json& j) { j["hidden_size"] = "big"; }),
             "m/config.json: hidden_size must be an integer");
-  EXPECT_THAT(message([](nlohmann::json& j) { j["mlp_only_layers"] = {1}; }),
+  EXPECT_THAT(message([](nlohmann::json& j) { j["mlp_only_layers"] = "all"; }),
               HasSubstr("mlp_only_layers"));
+  EXPECT_THAT(message([](nlohmann::json& j) {
+                j["rope_scaling"] = {{"type", "longrope"}, {"factor", 2}};
+              }),
+              HasSubstr("rope_scaling"));
   EXPECT_THAT(message([](nlohmann::json& j) {
                 j["rope_scaling"] = {{"type", "yarn"}};
               }),
-              HasSubstr("rope_scaling"));
-  EXPECT_THAT(message([](nlohmann::json& j) { j["attention_bias"] = true; }),
-              HasSubstr("attention_bias"));
+              HasSubstr("rope_scaling: factor"));
+  for (const char* key : {"logit_scale", "kv_lora_rank", "partial_rotary_factor", "hidden_act"}) {
+    EXPECT_THAT(message([&](nlohmann::json& j) { j[key] = 7; }), HasSubstr(key));
+  }
+  EXPECT_THAT(message([](nlohmann::json& j) { j["architectures"] = {"GPT2LMHeadModel"}; }),
+              HasSubstr("GPT2LMHeadModel"));
   EXPECT_THAT(message([](nlohmann::json& j) { j["num_hidden_layers"] = -1; }),
               HasSubstr("num_hidden_layers"));
   EXPECT_THAT(ModelConfig::FromJson("[1]", "m/config.json").status().message(),
               HasSubstr("m/config.json"));
   EXPECT_THAT(ModelConfig::FromJson("{", "m/config.json").status().message(),
               HasSubstr("m/config.json"));
+  EXPECT_THAT(
+      ModelConfig::FromJson(R"({"rms_norm_eps": NaN})", "m/config.json").status().message(),
+      HasSubstr("rms_norm_eps"));
+  EXPECT_THAT(ModelConfig::FromJson(std::string(5 << 20, '['), "m/config.json").status().message(),
+              HasSubstr("bytes"));
 }
 
 TEST(ModelConfig, ValidateNamesTheKey) {
@@ -189,7 +204,7 @@ TEST(ModelConfig, ValidateNamesTheKey) {
 }
 
 TEST(ModelConfig, RopeFrequenciesAreGeometric) {
-  const std::vector<float> inv_freq = SmallConfig().rope_inv_freq();
+  const std::vector<float> inv_freq = SmallConfig().rope().inv_freq;
   ASSERT_EQ(inv_freq.size(), 4u);
   EXPECT_FLOAT_EQ(inv_freq[0], 1.0f);
   EXPECT_FLOAT_EQ(inv_freq[1], 0.1f);  // 10000^(-2/8)

@@ -15,16 +15,33 @@ at::Tensor Norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   return x * at::rsqrt(x.pow(2).mean(-1, /*keepdim=*/true) + eps) * weight;
 }
 
-// Hugging Face's rotate_half over heads [L, heads, D].
-at::Tensor Rotate(const at::Tensor& x_LND, double theta) {
+// RoPE over heads [L, heads, D]: pairs (i, i + D / 2), or (2i, 2i + 1) when interleaved.
+at::Tensor Rotate(const at::Tensor& x_LND, const ModelConfig& config) {
   const int64_t length = x_LND.size(0);
-  const int64_t d = x_LND.size(2);
-  const at::Tensor exponent = at::arange(0, d, 2, at::kDouble) / static_cast<double>(d);
-  const at::Tensor angle =
-      at::outer(at::arange(length, at::kDouble), at::pow(theta, -exponent));
-  const at::Tensor full = at::cat({angle, angle}, -1).unsqueeze(1);  // [L, 1, D]
-  const auto halves = x_LND.chunk(2, -1);
-  return x_LND * full.cos() + at::cat({-halves[1], halves[0]}, -1) * full.sin();
+  const int64_t half = x_LND.size(2) / 2;
+  const RopeFrequencies rope = config.rope();
+  const at::Tensor inv_freq = at::tensor(rope.inv_freq, at::kFloat).to(at::kDouble);
+  const at::Tensor angle = at::outer(at::arange(length, at::kDouble), inv_freq).unsqueeze(1);
+  const at::Tensor cos = angle.cos() * rope.attention_factor;  // [L, 1, D / 2]
+  const at::Tensor sin = angle.sin() * rope.attention_factor;
+  at::Tensor a, b;
+  if (config.rope_interleave) {
+    const at::Tensor pairs = x_LND.reshape({length, x_LND.size(1), half, 2});
+    a = pairs.select(3, 0);
+    b = pairs.select(3, 1);
+    return at::stack({a * cos - b * sin, a * sin + b * cos}, 3).reshape(x_LND.sizes());
+  }
+  a = x_LND.narrow(2, 0, half);
+  b = x_LND.narrow(2, half, half);
+  return at::cat({a * cos - b * sin, a * sin + b * cos}, -1);
+}
+
+// softmax(q k^T * scale, causal) v over [heads, L, D].
+at::Tensor Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, double scale) {
+  const int64_t length = q.size(1);
+  const at::Tensor scores = q.matmul(k.transpose(1, 2)) * scale;
+  const at::Tensor future = at::ones({length, length}, at::kBool).triu(1);
+  return scores.masked_fill(future, -INFINITY).softmax(-1).matmul(v);
 }
 
 }  // namespace
@@ -32,39 +49,100 @@ at::Tensor Rotate(const at::Tensor& x_LND, double theta) {
 PlainDecoder::PlainDecoder(const ModelConfig& config, const Weights& weights) : config_(config) {
   for (const TensorSpec& spec : weights.manifest().tensors) {
     const auto values = weights.F32(spec.name).value();
-    at::Tensor tensor = torch::empty(spec.shape, torch::kFloat);
+    at::Tensor tensor = at::empty(spec.shape, at::kFloat);
     std::copy(values.begin(), values.end(), tensor.data_ptr<float>());
     parameters_[spec.name] = tensor.to(at::kDouble).set_requires_grad(true);
   }
 }
 
+at::Tensor PlainDecoder::Linear(const std::string& prefix, const at::Tensor& x) const {
+  const at::Tensor y = x.matmul(At(prefix + ".weight").t());
+  const auto bias = parameters_.find(prefix + ".bias");
+  return bias == parameters_.end() ? y : y + bias->second;
+}
+
 at::Tensor PlainDecoder::Attention(int64_t layer, const at::Tensor& x_LH) const {
   const std::string prefix = absl::StrCat("model.layers.", layer, ".self_attn.");
+  if (config_.IsMla()) return LatentAttention(prefix, x_LH);
   const int64_t length = x_LH.size(0);
   const int64_t nh = config_.num_attention_heads;
   const int64_t kh = config_.num_key_value_heads;
   const int64_t d = config_.head_dim;
-  at::Tensor q = x_LH.matmul(At(prefix + "q_proj.weight").t()).view({length, nh, d});
-  at::Tensor k = x_LH.matmul(At(prefix + "k_proj.weight").t()).view({length, kh, d});
-  at::Tensor v = x_LH.matmul(At(prefix + "v_proj.weight").t()).view({length, kh, d});
-  if (config_.use_qk_norm) {
+  at::Tensor q = Linear(prefix + "q_proj", x_LH);
+  at::Tensor k = Linear(prefix + "k_proj", x_LH);
+  at::Tensor v = Linear(prefix + "v_proj", x_LH);
+  if (config_.qk_norm == QkNorm::kPerHead) {
+    q = q.view({length, nh, d});
+    k = k.view({length, kh, d});
+  }
+  if (config_.qk_norm != QkNorm::kNone) {
     q = Norm(q, At(prefix + "q_norm.weight"), config_.rms_norm_eps);
     k = Norm(k, At(prefix + "k_norm.weight"), config_.rms_norm_eps);
   }
-  q = Rotate(q, config_.rope_theta).transpose(0, 1);  // [NH, L, D]
-  k = Rotate(k, config_.rope_theta).repeat_interleave(nh / kh, 1).transpose(0, 1);
-  v = v.repeat_interleave(nh / kh, 1).transpose(0, 1);
-  at::Tensor scores = q.matmul(k.transpose(1, 2)) / std::sqrt(static_cast<double>(d));
-  const at::Tensor future = torch::ones({length, length}, torch::kBool).triu(1);
-  scores = scores.masked_fill(future, -INFINITY);
-  const at::Tensor out = scores.softmax(-1).matmul(v).transpose(0, 1).reshape({length, nh * d});
-  return out.matmul(At(prefix + "o_proj.weight").t());
+  if (config_.clip_qkv > 0) {
+    for (at::Tensor* x : {&q, &k, &v}) *x = x->clamp(-config_.clip_qkv, config_.clip_qkv);
+  }
+  q = Rotate(q.reshape({length, nh, d}), config_).transpose(0, 1);  // [NH, L, D]
+  k = Rotate(k.reshape({length, kh, d}), config_).repeat_interleave(nh / kh, 1).transpose(0, 1);
+  v = v.view({length, kh, d}).repeat_interleave(nh / kh, 1).transpose(0, 1);
+  const at::Tensor out = Attend(q, k, v, 1 / std::sqrt(static_cast<double>(d)));
+  return Linear(prefix + "o_proj", out.transpose(0, 1).reshape({length, nh * d}));
+}
+
+// Not absorbed: keys and values of every head are made.
+at::Tensor PlainDecoder::LatentAttention(const std::string& prefix, const at::Tensor& x_LH) const {
+  constexpr double kEps = 1e-6;
+  const int64_t length = x_LH.size(0);
+  const int64_t nh = config_.num_attention_heads;
+  const int64_t nope = config_.qk_nope_head_dim;
+  const int64_t rope = config_.qk_rope_head_dim;
+  const int64_t rank = config_.kv_lora_rank;
+  at::Tensor q;
+  if (config_.q_lora_rank > 0) {
+    const at::Tensor q_a = Linear(prefix + "q_a_proj", x_LH);
+    q = Linear(prefix + "q_b_proj", Norm(q_a, At(prefix + "q_a_layernorm.weight"), kEps));
+  } else {
+    q = Linear(prefix + "q_proj", x_LH);
+  }
+  q = q.view({length, nh, nope + rope});
+  const at::Tensor kv_a = Linear(prefix + "kv_a_proj_with_mqa", x_LH);
+  const at::Tensor c = Norm(kv_a.narrow(1, 0, rank), At(prefix + "kv_a_layernorm.weight"), kEps);
+  const at::Tensor kv =
+      Linear(prefix + "kv_b_proj", c).view({length, nh, nope + config_.v_head_dim});
+  const at::Tensor k_rope =
+      Rotate(kv_a.narrow(1, rank, rope).unsqueeze(1), config_).expand({length, nh, rope});
+  const at::Tensor k = at::cat({kv.narrow(2, 0, nope), k_rope}, 2).transpose(0, 1);
+  const at::Tensor q_rope = Rotate(q.narrow(2, nope, rope), config_);
+  q = at::cat({q.narrow(2, 0, nope), q_rope}, 2).transpose(0, 1);
+  const at::Tensor v = kv.narrow(2, nope, config_.v_head_dim).transpose(0, 1);
+  double scale = 1 / std::sqrt(static_cast<double>(nope + rope));
+  const RopeScaling& scaling = config_.rope_scaling;
+  if (scaling.mscale_all_dim > 0) {
+    scale *= std::pow(0.1 * scaling.mscale_all_dim * std::log(scaling.factor) + 1, 2);
+  }
+  const at::Tensor out = Attend(q, k, v, scale);
+  return Linear(prefix + "o_proj", out.transpose(0, 1).reshape({length, -1}));
 }
 
 at::Tensor PlainDecoder::Mlp(const std::string& prefix, const at::Tensor& x_TH) const {
-  const at::Tensor gate = x_TH.matmul(At(prefix + "gate_proj.weight").t());
-  const at::Tensor up = x_TH.matmul(At(prefix + "up_proj.weight").t());
-  return (gate * gate.sigmoid() * up).matmul(At(prefix + "down_proj.weight").t());
+  const at::Tensor gate = Linear(prefix + "gate_proj", x_TH);
+  return Linear(prefix + "down_proj", gate * gate.sigmoid() * Linear(prefix + "up_proj", x_TH));
+}
+
+// The experts that each token visits, [T, K].
+at::Tensor PlainDecoder::Choose(const std::string& prefix, const at::Tensor& scores_TE) const {
+  at::Tensor keys = scores_TE;
+  if (config_.router_selection_bias) keys = keys + At(prefix + "gate.e_score_correction_bias");
+  if (config_.n_group > 1) {
+    const at::Tensor groups = keys.view({keys.size(0), config_.n_group, -1});
+    const at::Tensor score = config_.group_score_top2
+                                 ? std::get<0>(groups.topk(2, -1)).sum(-1)
+                                 : std::get<0>(groups.max(-1));
+    const at::Tensor best = std::get<1>(score.topk(config_.topk_group, -1));
+    const at::Tensor mask = at::zeros_like(score).scatter(1, best, 1.0).unsqueeze(-1);
+    keys = (groups * mask).view(keys.sizes());
+  }
+  return std::get<1>(keys.topk(config_.num_experts_per_tok, -1));
 }
 
 at::Tensor PlainDecoder::Experts(int64_t layer, const at::Tensor& x_TH) const {
@@ -72,16 +150,21 @@ at::Tensor PlainDecoder::Experts(int64_t layer, const at::Tensor& x_TH) const {
   const at::Tensor logits = x_TH.matmul(At(prefix + "gate.weight").t());
   const at::Tensor scores =
       config_.scoring_func == "sigmoid" ? logits.sigmoid() : logits.softmax(-1);
-  auto [weights, chosen] = scores.topk(config_.num_experts_per_tok, -1);
+  const at::Tensor chosen = Choose(prefix, scores.detach());
+  at::Tensor weights = scores.gather(1, chosen);
   if (config_.norm_topk_prob) weights = weights / weights.sum(-1, /*keepdim=*/true);
-  const at::Tensor dense = torch::zeros_like(scores).scatter(1, chosen, weights);  // [T, E]
-  at::Tensor y = torch::zeros_like(x_TH);
+  weights = weights * config_.routed_scaling_factor;
+  const at::Tensor dense = at::zeros_like(scores).scatter(1, chosen, weights);  // [T, E]
+  at::Tensor y = at::zeros_like(x_TH);
   for (int64_t e = 0; e < config_.num_experts; ++e) {
     y = y + dense.select(1, e).unsqueeze(1) * Mlp(absl::StrCat(prefix, "experts.", e, "."), x_TH);
   }
   if (config_.shared_expert_intermediate_size > 0) {
-    const at::Tensor gate = x_TH.matmul(At(prefix + "shared_expert_gate.weight").t()).sigmoid();
-    y = y + gate * Mlp(prefix + "shared_expert.", x_TH);
+    at::Tensor shared = Mlp(prefix + "shared_expert.", x_TH);
+    if (config_.shared_expert_gate) {
+      shared = shared * x_TH.matmul(At(prefix + "shared_expert_gate.weight").t()).sigmoid();
+    }
+    y = y + shared;
   }
   return y;
 }
@@ -103,7 +186,10 @@ at::Tensor PlainDecoder::Forward(const PackedBatch& batch) const {
       x = x + (config_.IsMoeLayer(layer) ? Experts(layer, normed) : Mlp(prefix + "mlp.", normed));
     }
     x = Norm(x, At("model.norm.weight"), config_.rms_norm_eps);
-    logits.push_back(x.matmul((config_.tie_word_embeddings ? table : At("lm_head.weight")).t()));
+    const at::Tensor head = config_.scalar_head           ? At("score.weight")
+                            : config_.tie_word_embeddings ? table
+                                                          : At("lm_head.weight");
+    logits.push_back(x.matmul(head.t()));
   }
   return at::cat(logits, 0);
 }

@@ -18,11 +18,14 @@ class PlainDecoder {
 
   // Leaves, by name; their grad() is filled by LibTorch.
   const std::map<std::string, at::Tensor>& parameters() const { return parameters_; }
-  // Logits [T, V].
+  // Logits [T, V]; [T, 1] with a scalar head.
   at::Tensor Forward(const PackedBatch& batch) const;
 
  private:
   at::Tensor Attention(int64_t layer, const at::Tensor& x_LH) const;
+  at::Tensor LatentAttention(const std::string& prefix, const at::Tensor& x_LH) const;
+  at::Tensor Linear(const std::string& prefix, const at::Tensor& x) const;
+  at::Tensor Choose(const std::string& prefix, const at::Tensor& scores_TE) const;
   at::Tensor Mlp(const std::string& prefix, const at::Tensor& x_TH) const;
   at::Tensor Experts(int64_t layer, const at::Tensor& x_TH) const;
   const at::Tensor& At(const std::string& name) const { return parameters_.at(name); }

@@ -86,7 +86,7 @@ class Reference {
       const auto begin = flat.begin() + static_cast<ptrdiff_t>(at);
       Vector head(begin, begin + config_.head_dim);
       if (!norm.empty()) {
-        if (config_.use_qk_norm) head = Norm(head, norm);
+        if (config_.qk_norm != QkNorm::kNone) head = Norm(head, norm);
         for (size_t i = 0; i < d / 2; ++i) {
           const double frequency =
               std::pow(config_.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(d));

@@ -1,6 +1,6 @@
 // Attention in tiles: scores with keys in the lanes, then P times V with head_dim in the lanes, all
 // through MicroTile, so that a query's bits do not depend on which queries share its tile. Legend:
-// D head_dim; a block is 32 keys.
+// D head_dim, DV value_dim; a block is 32 keys.
 #pragma once
 
 #include "moe/kernels/isa/matmul.h"
@@ -55,12 +55,13 @@ PONDER_INLINE void OnlineSoftmax(float scale, int64_t n, float* scores, float* m
 static void AttentionTile(const isa::AttentionTileArgs& t) {
   constexpr int64_t kBlock = isa::kPanel;
   const int64_t d = t.head_dim;
+  const int64_t dv = t.value_dim;
   int64_t longest = 0;
   for (int64_t i = 0; i < t.queries; ++i) {
     longest = t.lengths[i] > longest ? t.lengths[i] : longest;
     t.max[i] = -__builtin_inff();
     t.sum[i] = 0;
-    for (int64_t j = 0; j < d; ++j) t.out[i * d + j] = 0;
+    for (int64_t j = 0; j < dv; ++j) t.out[i * dv + j] = 0;
   }
   for (int64_t base = 0; base < longest; base += kBlock) {
     const float* keys = t.pages[base / kBlock] + t.page_offset;
@@ -73,7 +74,7 @@ static void AttentionTile(const isa::AttentionTileArgs& t) {
     for (int64_t i = first; i < t.queries; ++i) {
       const int64_t n = t.lengths[i] - base;
       if (n <= 0) continue;
-      OnlineSoftmax(t.scale, n, t.scores + i * kBlock, t.max + i, t.sum + i, t.out + i * d, d);
+      OnlineSoftmax(t.scale, n, t.scores + i * kBlock, t.max + i, t.sum + i, t.out + i * dv, dv);
     }
     for (int64_t i = first; i < t.queries;) {
       // Neighbours that see the whole block go together; each other query on its own, over the keys
@@ -83,7 +84,7 @@ static void AttentionTile(const isa::AttentionTileArgs& t) {
       const int64_t n = end > i ? kBlock : t.lengths[i] - base;
       if (end == i) ++end;
       if (n > 0) {
-        TimesRows(t.scores + i * kBlock, kBlock, 1, end - i, n, values, d, d, t.out + i * d, d,
+        TimesRows(t.scores + i * kBlock, kBlock, 1, end - i, n, values, dv, dv, t.out + i * dv, dv,
                   true);
       }
       i = end;
@@ -91,8 +92,8 @@ static void AttentionTile(const isa::AttentionTileArgs& t) {
   }
   for (int64_t i = 0; i < t.queries; ++i) {
     const F16 sum = Set1(t.sum[i]);
-    ForVectors(d, [=](int64_t j, int64_t lanes) {
-      float* to = t.out + i * d + j;
+    ForVectors(dv, [=](int64_t j, int64_t lanes) {
+      float* to = t.out + i * dv + j;
       StoreUpTo(to, Div(LoadUpTo(to, lanes), sum), lanes);
     });
   }
@@ -103,16 +104,17 @@ static void AttentionTile(const isa::AttentionTileArgs& t) {
 static void AttentionBackwardHead(const isa::AttentionBackwardArgs& t) {
   constexpr int64_t kBlock = isa::kPanel;
   const int64_t d = t.head_dim;
+  const int64_t v_dim = t.value_dim;
   float* scores = t.scratch;                  // [32, 32], then the softmax
   float* dscores = scores + kBlock * kBlock;  // [32, 32]
   float* keys_t = dscores + kBlock * kBlock;  // [D, 32]
-  float* values_t = keys_t + d * kBlock;      // [D, 32]
-  float* delta = values_t + d * kBlock;       // [length, queries a head]
+  float* values_t = keys_t + d * kBlock;      // [DV, 32]
+  float* delta = values_t + v_dim * kBlock;   // [length, queries a head]
   for (int64_t i = 0; i < t.length; ++i) {
     for (int64_t h = 0; h < t.group; ++h) {
-      const float* out = t.out + i * t.out_stride + h * d;
-      const float* dout = t.dout + i * t.out_stride + h * d;
-      delta[i * t.group + h] = SumVectors(d, [=](F16 sum, int64_t j, int64_t lanes) {
+      const float* out = t.out + i * t.out_stride + h * v_dim;
+      const float* dout = t.dout + i * t.out_stride + h * v_dim;
+      delta[i * t.group + h] = SumVectors(v_dim, [=](F16 sum, int64_t j, int64_t lanes) {
         return Fma(LoadUpTo(out + j, lanes), LoadUpTo(dout + j, lanes), sum);
       });
     }
@@ -126,6 +128,10 @@ static void AttentionBackwardHead(const isa::AttentionBackwardArgs& t) {
     for (int64_t x = 0; x < d; ++x) {
       for (int64_t j = 0; j < kBlock; ++j) {
         keys_t[x * kBlock + j] = j < keys ? k[j * t.kv_stride + x] : 0;
+      }
+    }
+    for (int64_t x = 0; x < v_dim; ++x) {
+      for (int64_t j = 0; j < kBlock; ++j) {
         values_t[x * kBlock + j] = j < keys ? v[j * t.kv_stride + x] : 0;
       }
     }
@@ -134,11 +140,11 @@ static void AttentionBackwardHead(const isa::AttentionBackwardArgs& t) {
       for (int64_t i0 = j0; i0 < t.length; i0 += kBlock) {
         const int64_t rows = t.length - i0 < kBlock ? t.length - i0 : kBlock;
         const float* q = t.q + i0 * t.q_stride + h * d;
-        const float* dout = t.dout + i0 * t.out_stride + h * d;
+        const float* dout = t.dout + i0 * t.out_stride + h * v_dim;
         float* dq = t.dq + i0 * t.dq_stride + h * d;
         Matmul<false>(q, t.q_stride, 1, rows, d, {keys_t, kBlock, kBlock}, kBlock, scores, kBlock,
                       false);
-        Matmul<false>(dout, t.out_stride, 1, rows, d, {values_t, kBlock, kBlock}, kBlock, dscores,
+        Matmul<false>(dout, t.out_stride, 1, rows, v_dim, {values_t, kBlock, kBlock}, kBlock, dscores,
                       kBlock, false);
         for (int64_t i = 0; i < rows; ++i) {
           const int64_t sees = i0 + i - j0 + 1 < keys ? i0 + i - j0 + 1 : keys;
@@ -154,7 +160,7 @@ static void AttentionBackwardHead(const isa::AttentionBackwardArgs& t) {
             Store(ds, SelectFirst(slope, Zero(), lanes));
           }
         }
-        TimesRows(scores, 1, kBlock, keys, rows, dout, t.out_stride, d, dv, t.dkv_stride, add);
+        TimesRows(scores, 1, kBlock, keys, rows, dout, t.out_stride, v_dim, dv, t.dkv_stride, add);
         TimesRows(dscores, 1, kBlock, keys, rows, q, t.q_stride, d, dk, t.dkv_stride, add);
         TimesRows(dscores, kBlock, 1, rows, keys, k, t.kv_stride, d, dq, t.dq_stride, j0 > 0);
         add = true;

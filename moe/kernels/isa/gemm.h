@@ -21,8 +21,57 @@ PONDER_INLINE void PackRows(const float* a, int64_t row_stride, int64_t col_stri
   }
 }
 
+// Rows [k0, k0 + rows) of `panels` panels, as floats [panels][rows][kPanel]. k0 is a multiple of
+// kQuantRows.
+static void Widen(const isa::GemmTileArgs& g, int64_t first_panel, int64_t panels, int64_t k0,
+                  int64_t rows, float* out) {
+  constexpr int64_t kPanel = isa::kPanel;
+  const int64_t panel_bytes = isa::PanelBytes(g.type, g.k);
+  for (int64_t p = first_panel; p < first_panel + panels; ++p) {
+    const char* panel = static_cast<const char*>(g.panels) + p * panel_bytes;
+    if (g.type == isa::WeightType::kBfloat16) {
+      const auto* from = reinterpret_cast<const uint16_t*>(panel) + k0 * kPanel;
+      for (int64_t i = 0; i < rows * kPanel; i += kLanes) Store(out + i, LoadBf16(from + i));
+    } else {
+      for (int64_t k = 0; k < rows; k += isa::kQuantRows) {
+        const char* block = panel + (k0 + k) / isa::kQuantRows * isa::kQuantBytes;
+        const auto* scales = reinterpret_cast<const uint16_t*>(block);
+        const auto* bytes = reinterpret_cast<const int8_t*>(block + kPanel * 2);
+        const F16 low = LoadBf16(scales);
+        const F16 high = LoadBf16(scales + kLanes);
+        const int64_t end = rows - k < isa::kQuantRows ? rows - k : isa::kQuantRows;
+        for (int64_t i = 0; i < end; ++i) {
+          float* to = out + (k + i) * kPanel;
+          Store(to, Mul(LoadInt8(bytes + i * kPanel), low));
+          Store(to + kLanes, Mul(LoadInt8(bytes + i * kPanel + kLanes), high));
+        }
+      }
+    }
+    out += rows * kPanel;
+  }
+}
+
+// A narrow B, a block at a time: widened once, then multiplied with all rows.
+static void NarrowGemmTile(const isa::GemmTileArgs& g) {
+  constexpr int64_t kPanel = isa::kPanel;
+  constexpr int64_t kGroup = isa::kWidenPanels * kPanel;
+  for (int64_t j = 0; j < g.n; j += kGroup) {
+    const int64_t n = g.n - j < kGroup ? g.n - j : kGroup;
+    int64_t k0 = 0;
+    do {
+      const int64_t depth = g.k - k0 < isa::kWidenRows ? g.k - k0 : isa::kWidenRows;
+      Widen(g, j / kPanel, (n + kPanel - 1) / kPanel, k0, depth, g.scratch);
+      Matmul<false>(g.a + k0, g.row_stride, 1, g.m, depth, {g.scratch, kPanel, depth * kPanel}, n,
+                    g.c + j, g.ldc, g.accumulate || k0 > 0);
+      k0 += depth;
+    } while (k0 < g.k);
+  }
+}
+
 static void GemmTile(const isa::GemmTileArgs& g) {
   constexpr int64_t kPanel = isa::kPanel;
+  if (g.type != isa::WeightType::kFloat32) return NarrowGemmTile(g);
+  const float* panels = static_cast<const float*>(g.panels);
   const bool pack = g.col_stride != 1;
   // A few rows stream all of B once; many rows reuse one panel at a time.
   const int64_t group = g.m <= kMostRows ? (g.n + kPanel - 1) / kPanel * kPanel : kPanel;
@@ -41,7 +90,7 @@ static void GemmTile(const isa::GemmTileArgs& g) {
     }
     for (int64_t j = 0; j < g.n; j += group) {
       const int64_t n = g.n - j < group ? g.n - j : group;
-      const MatrixB b{g.panels + j * g.k + k0 * kPanel, kPanel, g.k * kPanel};
+      const MatrixB b{panels + j * g.k + k0 * kPanel, kPanel, g.k * kPanel};
       for (int64_t i = 0; i < g.m;) {
         const int64_t rows = NextRows(g.m - i);
         const float* from = pack ? g.scratch + i * depth : a + i * g.row_stride;

@@ -24,6 +24,7 @@ constexpr int kLanes = 16;
 //   Set1 Load Store Fma Add Sub Mul Div, lane by lane
 //   LoadFirst, StoreFirst   the first n lanes, 0 <= n <= 16; the others load as zero, and no memory
 //                           is touched behind them
+//   LoadBf16, LoadInt8      sixteen elements of a narrower type, widened exactly
 //   SelectFirst(a, b, n)    the first n lanes of a, the others from b
 //   SelectGe(x, y, a, b)    a where x >= y, else b; b where either is NaN
 //   Max(a, b), Min(a, b)    b where either is NaN

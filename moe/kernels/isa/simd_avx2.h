@@ -28,6 +28,16 @@ PONDER_INLINE void StoreFirst(float* p, F16 a, int64_t n) {
   _mm256_maskstore_ps(p, FirstLanes(n), a.lo);
   _mm256_maskstore_ps(p + 8, FirstLanes(n - 8), a.hi);
 }
+PONDER_INLINE __m256 LoadBf16Half(const uint16_t* p) {
+  const __m128i narrow = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(narrow), 16));
+}
+PONDER_INLINE F16 LoadBf16(const uint16_t* p) { return {LoadBf16Half(p), LoadBf16Half(p + 8)}; }
+PONDER_INLINE __m256 LoadInt8Half(const int8_t* p) {
+  const __m128i narrow = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(narrow));
+}
+PONDER_INLINE F16 LoadInt8(const int8_t* p) { return {LoadInt8Half(p), LoadInt8Half(p + 8)}; }
 PONDER_INLINE F16 SelectFirst(F16 a, F16 b, int64_t n) {
   return {_mm256_blendv_ps(b.lo, a.lo, _mm256_castsi256_ps(FirstLanes(n))),
           _mm256_blendv_ps(b.hi, a.hi, _mm256_castsi256_ps(FirstLanes(n - 8)))};

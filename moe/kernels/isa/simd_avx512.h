@@ -21,6 +21,14 @@ PONDER_INLINE F16 LoadFirst(const float* p, int64_t n) {
 PONDER_INLINE void StoreFirst(float* p, F16 a, int64_t n) {
   _mm512_mask_storeu_ps(p, FirstLanes(n), a.v);
 }
+PONDER_INLINE F16 LoadBf16(const uint16_t* p) {
+  const __m256i narrow = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16))};
+}
+PONDER_INLINE F16 LoadInt8(const int8_t* p) {
+  const __m128i narrow = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(narrow))};
+}
 PONDER_INLINE F16 SelectFirst(F16 a, F16 b, int64_t n) {
   return {_mm512_mask_blend_ps(FirstLanes(n), b.v, a.v)};
 }

@@ -36,6 +36,18 @@ PONDER_INLINE void StoreFirst(float* p, F16 a, int64_t n) {
   Store(lanes, a);
   for (int64_t i = 0; i < n; ++i) p[i] = lanes[i];
 }
+PONDER_INLINE F16 LoadBf16(const uint16_t* p) {
+  uint32_t bits[kLanes];
+  for (int i = 0; i < kLanes; ++i) bits[i] = static_cast<uint32_t>(p[i]) << 16;
+  F16 out;
+  __builtin_memcpy(&out, bits, sizeof(out));
+  return out;
+}
+PONDER_INLINE F16 LoadInt8(const int8_t* p) {
+  float lanes[kLanes];
+  for (int i = 0; i < kLanes; ++i) lanes[i] = static_cast<float>(p[i]);
+  return Load(lanes);
+}
 PONDER_INLINE F16 SelectFirst(F16 a, F16 b, int64_t n) {
   float x[kLanes], y[kLanes];
   Store(x, a);

@@ -12,7 +12,25 @@ constexpr int64_t kPanel = 32;
 constexpr int64_t kTileRows = 96;
 constexpr int64_t kTileDepth = 512;
 
-// C [m, n] = A x B or C + A x B for m <= kTileRows, B as panels [ceil(n / kPanel), k, kPanel].
+// How the elements of a packed B are kept. A panel of kFloat32 is floats [k, kPanel], of kBfloat16
+// their upper halves. A panel of kInt8 is ceil(k / kQuantRows) blocks of kQuantBytes: a bfloat16
+// scale for each column, then signed bytes [kQuantRows, kPanel]; an element is scale * byte.
+enum class WeightType { kFloat32, kBfloat16, kInt8 };
+constexpr int64_t kQuantRows = 32;
+constexpr int64_t kQuantBytes = kPanel * 2 + kQuantRows * kPanel;
+// What GemmTile widens at a time into its scratch: small enough for the nearest cache.
+constexpr int64_t kWidenRows = 64;
+constexpr int64_t kWidenPanels = 4;
+
+// Bytes of a panel.
+constexpr int64_t PanelBytes(WeightType type, int64_t k) {
+  return type == WeightType::kFloat32    ? k * kPanel * 4
+         : type == WeightType::kBfloat16 ? k * kPanel * 2
+                                         : (k + kQuantRows - 1) / kQuantRows * kQuantBytes;
+}
+
+// C [m, n] = A x B or C + A x B for m <= kTileRows, B as ceil(n / kPanel) panels. Whatever the type
+// of B, its elements are multiplied as floats, in one chain.
 struct GemmTileArgs {
   const float* a;
   int64_t row_stride;
@@ -20,11 +38,14 @@ struct GemmTileArgs {
   int64_t m;
   int64_t k;
   int64_t n;
-  const float* panels;
+  WeightType type;
+  const void* panels;
   float* c;
   int64_t ldc;
   bool accumulate;
-  float* scratch;  // [kTileRows * kTileDepth], used when col_stride != 1
+  // [kTileRows * kTileDepth], used when col_stride != 1; else, for narrow types,
+  // [kWidenPanels * kWidenRows * kPanel].
+  float* scratch;
 };
 
 // Of a row y = scale * x: its greatest element, and the sums of e and of e * (y - max), e = exp(y -
@@ -40,12 +61,13 @@ struct SoftmaxSums {
 struct AttentionTileArgs {
   int64_t queries;
   int64_t head_dim;
+  int64_t value_dim;
   float scale;
   const float* q;
   const int64_t* lengths;
   const float* const* pages;
   int64_t page_offset;  // of the head's keys in each page
-  float* out;           // [queries, head_dim]
+  float* out;           // [queries, value_dim]
   float* scores;        // scratch [queries, kPanel]
   float* max;           // [queries]: of the scaled scores
   float* sum;           // [queries]: of exp(score - max)
@@ -57,6 +79,7 @@ struct AttentionBackwardArgs {
   int64_t length;
   int64_t group;
   int64_t head_dim;
+  int64_t value_dim;
   float scale;
   const float* q;
   const float* k;
@@ -73,7 +96,7 @@ struct AttentionBackwardArgs {
   float* dv;
   int64_t dq_stride;
   int64_t dkv_stride;
-  float* scratch;  // [2 * kPanel * (kPanel + head_dim) + length * group]
+  float* scratch;  // [kPanel * (2 * kPanel + head_dim + value_dim) + length * group]
 };
 
 struct KernelTable {

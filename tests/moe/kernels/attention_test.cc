@@ -25,7 +25,8 @@ void PrintTo(const Case& c, std::ostream* os) {
 }
 
 AttentionShape ShapeOf(const Case& c) {
-  return {c.heads, c.kv_heads, c.head_dim, static_cast<float>(1 / std::sqrt(c.head_dim))};
+  return {c.heads, c.kv_heads, c.head_dim, c.head_dim,
+          static_cast<float>(1 / std::sqrt(c.head_dim))};
 }
 
 constexpr int64_t kLayers = 2;
@@ -255,7 +256,7 @@ TEST(InstructionSets, WithFmaAgreeOnEveryBitOfATile) {
       out[i].resize(kQueries * d);
       stats[i].resize(2 * kQueries);
       std::vector<float> scores(kQueries * kKvBlock);
-      tables[i]->attention_tile({kQueries, d, 0.3f, q.data(), lengths, page_list, 0, out[i].data(),
+      tables[i]->attention_tile({kQueries, d, d, 0.3f, q.data(), lengths, page_list, 0, out[i].data(),
                                  scores.data(), stats[i].data(), stats[i].data() + kQueries});
     }
     EXPECT_TRUE(SameBits(out[0].data(), out[1].data(), kQueries * d)) << d;

@@ -104,7 +104,7 @@ TEST(Rope, RotatesPairsHalfAHeadApartAndBack) {
     std::vector<float> inv_freq(half);
     for (int64_t i = 0; i < half; ++i) inv_freq[i] = std::pow(10000.0f, -2.0f * i / d);
     std::vector<float> cos(50 * half), sin(50 * half);
-    RopeTables(inv_freq.data(), half, 50, cos.data(), sin.data());
+    RopeTables(inv_freq.data(), half, 50, /*scale=*/1, cos.data(), sin.data());
     const std::vector<int32_t> positions = {0, 1, 7, 49};
     const std::vector<float> x = RandomFloats(4 * stride, 10);
     std::vector<float> y = x;

@@ -2,6 +2,7 @@
 // instruction sets.
 #include "moe/kernels/gemm.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <tuple>
@@ -169,8 +170,8 @@ TEST(InstructionSets, WithFmaGiveTheBitsOfTheChain) {
     const isa::KernelTable* table = isa::FindKernels(name);
     if (table == nullptr) continue;
     std::vector<float> c(kM * kN, NAN);
-    table->gemm_tile(
-        {a.data(), kK, 1, kM, kK, kN, packed.panels(), c.data(), kN, false, scratch.data()});
+    table->gemm_tile({a.data(), kK, 1, kM, kK, kN, packed.type(), packed.panel(0), c.data(), kN,
+                      false, scratch.data()});
     const bool fused = std::string(name) != "generic";
     for (int64_t i = 0; i < kM; ++i) {
       for (int64_t j = 0; j < kN; ++j) {
@@ -185,6 +186,87 @@ TEST(InstructionSets, WithFmaGiveTheBitsOfTheChain) {
           }
         }
         ASSERT_EQ(c[i * kN + j], sum) << name << " " << i << ", " << j;
+      }
+    }
+  }
+}
+
+// What a narrow B stands for: its product with the identity.
+std::vector<float> Widened(const PackedMatrix& packed) {
+  ThreadPool pool(1);
+  const int64_t k = packed.k();
+  std::vector<float> identity(k * k);
+  for (int64_t i = 0; i < k; ++i) identity[i * k + i] = 1;
+  std::vector<float> out(k * packed.n());
+  Gemm(pool, identity.data(), k, 1, k, packed, out.data(), packed.n());
+  return out;
+}
+
+class NarrowWeights : public testing::TestWithParam<std::tuple<WeightType, int>> {};
+
+TEST_P(NarrowWeights, AreTheNearestAndMultiplyAsFloatsWithTheSameBits) {
+  const auto [type, k] = GetParam();
+  constexpr int64_t kN = 141, kMost = 130;
+  const std::vector<float> b = RandomFloats(k * kN, 30);
+  ThreadPool one(1);
+  PackedMatrix narrow, wide;
+  narrow.Pack(one, b.data(), k, kN, kN, 1, type);
+  const std::vector<float> values = Widened(narrow);
+  for (int64_t j = 0; j < kN; ++j) {
+    for (int64_t i = 0; i < k; ++i) {
+      float most = 0;  // of the block that shares a scale
+      for (int64_t r = i / 32 * 32; r < std::min<int64_t>(k, i / 32 * 32 + 32); ++r) {
+        most = std::max(most, std::fabs(b[r * kN + j]));
+      }
+      // Half a step; the rounded scale may cut off the very end, by a quarter of a step more.
+      const float step =
+          type == WeightType::kBfloat16 ? std::fabs(b[i * kN + j]) / 256 : most / 127 * 0.76f;
+      ASSERT_NEAR(values[i * kN + j], b[i * kN + j], step) << i << ", " << j;
+    }
+  }
+  wide.Pack(one, values.data(), k, kN, kN, 1);
+  const std::vector<float> a = RandomFloats(kMost * k, 31);
+  std::vector<float> expected(kMost * kN, NAN);
+  Gemm(one, a.data(), k, 1, kMost, wide, expected.data(), kN);
+  for (const int threads : {1, 2}) {
+    ThreadPool pool(threads);
+    for (const int64_t m : {int64_t{1}, int64_t{7}, int64_t{64}, kMost}) {
+      std::vector<float> c(m * kN, NAN);
+      Gemm(pool, a.data(), k, 1, m, narrow, c.data(), kN);
+      EXPECT_TRUE(SameBits(c.data(), expected.data(), m * kN)) << m << " rows";
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, NarrowWeights,
+                         testing::Combine(testing::Values(WeightType::kBfloat16, WeightType::kInt8),
+                                          testing::Values(1, 32, 70, 300)));
+
+// A row has the bits it has alone, in batches of 1, 7 and 64, whatever the instruction set and the
+// type of the weights.
+TEST(InstructionSets, GiveARowTheSameBitsInEveryBatch) {
+  constexpr int64_t kK = 130, kN = 200;
+  const std::vector<float> a = RandomFloats(64 * kK, 32);
+  const std::vector<float> b = RandomFloats(kK * kN, 33);
+  ThreadPool pool(1);
+  AlignedBuffer scratch(isa::kTileRows * isa::kTileDepth);
+  for (const WeightType type : {WeightType::kFloat32, WeightType::kBfloat16, WeightType::kInt8}) {
+    PackedMatrix packed;
+    packed.Pack(pool, b.data(), kK, kN, kN, 1, type);
+    for (const char* name : {"avx512", "avx2", "generic"}) {
+      const isa::KernelTable* table = isa::FindKernels(name);
+      if (table == nullptr) continue;
+      const auto multiply = [&](int64_t first, int64_t m) {
+        std::vector<float> c(m * kN, NAN);
+        table->gemm_tile({&a[first * kK], kK, 1, m, kK, kN, type, packed.panel(0), c.data(), kN,
+                          false, scratch.data()});
+        return c;
+      };
+      const std::vector<float> all = multiply(0, 64);
+      for (int64_t i = 0; i < 64; ++i) {
+        const int64_t first = std::min<int64_t>(i, 64 - 7);
+        EXPECT_TRUE(SameBits(multiply(i, 1).data(), &all[i * kN], kN)) << name << " " << i;
+        EXPECT_TRUE(SameBits(&multiply(first, 7)[(i - first) * kN], &all[i * kN], kN)) << name;
       }
     }
   }

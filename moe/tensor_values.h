@@ -1,0 +1,16 @@
+// The elements of tensors between their formats and float32.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/types/span.h"
+#include "moe/weights.h"
+
+namespace ponder::moe {
+
+// out [elements] from a tensor of `shape`. The dtype must be a float's, the bytes as many as it needs.
+void CopyAsFloats(const TensorSpec& spec, const TensorBytes& from, absl::Span<float> out);
+// F32, BF16 or F16, to nearest.
+void CopyFromFloats(absl::Span<const float> values, DType dtype, uint8_t* out);
+
+}  // namespace ponder::moe
