@@ -155,6 +155,8 @@ absl::StatusOr<EvalReport> Evaluate(const moe::Model& model, absl::Span<const Pr
       tally.correct += verdict.outcome == Verdict::Outcome::kCorrect;
     }
     if (is_greedy) continue;
+    if (options.on_sample && verdict.outcome != Verdict::Outcome::kError)
+      options.on_sample(prompt, ResponseText(answers[i].tokens), verdict);
     report.mean_response_tokens += static_cast<double>(answers[i].tokens.size());
     report.unparsable += verdict.outcome == Verdict::Outcome::kUnparsable;
     report.cut += answers[i].stop_reason == StopReason::kLength;

@@ -28,6 +28,9 @@ struct EvalOptions {
   Engine::Options engine;
   // Called now and then with how many answers have been generated, out of how many.
   std::function<void(int64_t done, int64_t total)> progress;
+  // Called with every sampled answer that was judged, prompt by prompt.
+  std::function<void(const Prompt& prompt, const std::string& response, const Verdict& verdict)>
+      on_sample;
 };
 
 // A share of correct answers with its 95% interval (Wilson over prompts).

@@ -168,6 +168,24 @@ absl::StatusOr<bool> RolloutLoop::TakeWeightsFor(const Assignment& assignment) {
     if (ended_ || newest_->life > assignment.life) return false;
     next = *newest_;
   }
+  PONDER_RETURN_IF_ERROR(Use(next));
+  return true;
+}
+
+absl::Status RolloutLoop::TakeNewerWeights() {
+  VersionedModel next;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (engine_ == nullptr || !newest_.has_value() || newest_->life != engine_life_ ||
+        newest_->version <= engine_->version()) {
+      return absl::OkStatus();
+    }
+    next = *newest_;
+  }
+  return Use(next);
+}
+
+absl::Status RolloutLoop::Use(const VersionedModel& next) {
   if (engine_ == nullptr || engine_life_ != next.life) {
     engine_.reset();
     PONDER_ASSIGN_OR_RETURN(engine_, Engine::Make(options_.engine, next.model, next.version));
@@ -177,7 +195,7 @@ absl::StatusOr<bool> RolloutLoop::TakeWeightsFor(const Assignment& assignment) {
   } else if (engine_->version() != next.version) {
     PONDER_RETURN_IF_ERROR(engine_->SetModel(next.model, next.version));
   }
-  return true;
+  return absl::OkStatus();
 }
 
 // --- generating ---
@@ -197,6 +215,7 @@ absl::Status RolloutLoop::Generate() {
 }
 
 absl::Status RolloutLoop::Admit() {
+  PONDER_RETURN_IF_ERROR(TakeNewerWeights());
   while (!waiting_.empty()) {
     const Assignment& next = waiting_.front();
     if (next.life > engine_life_) {
@@ -204,7 +223,7 @@ absl::Status RolloutLoop::Admit() {
       Forget(static_cast<int64_t>(running_.size()));
       running_.clear();
     } else if (!running_.empty() && next.lease.least_version > engine_->version()) {
-      return absl::OkStatus();
+      return absl::OkStatus();  // what runs goes on until the weights are there
     }
     bool valid = next.life >= engine_life_;
     if (valid && running_.empty()) {

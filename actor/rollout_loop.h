@@ -6,8 +6,10 @@
 // leases, one fetches new weights as soon as they are published, one (the caller of Run) generates,
 // one has answers judged and hands them in.
 //
-// New weights are taken when no sequence is running: no sample mixes versions. A lease that needs
-// newer weights than those at hand lets the running ones end first.
+// New weights are taken between two tokens, as soon as they are there: running sequences go on
+// under them, and their segments say so. Staleness is bounded by the version that a sample was
+// started under. In synchronous mode nothing runs while weights are trained: no sample mixes
+// versions.
 #pragma once
 
 #include <cstdint>
@@ -88,8 +90,11 @@ class RolloutLoop {
   absl::StatusOr<std::vector<Assignment>> Assign(LearnerLink::LeaseBatch batch) const;
   // Starts what may start now.
   absl::Status Admit();
-  // Brings the engine to weights that `assignment` may be started under. False: it is void.
+  // Brings the engine to the newest weights, waiting for those that `assignment` may be started
+  // under. False: it is void.
   absl::StatusOr<bool> TakeWeightsFor(const Assignment& assignment);
+  absl::Status TakeNewerWeights();
+  absl::Status Use(const VersionedModel& next);
   absl::Status Start(Assignment assignment);
   absl::Status Step();
   Answer MakeAnswer(Engine::Finished finished);

@@ -64,7 +64,8 @@ absl::Status CheckEnd(const Engine::Request& request, const Engine::Options& opt
 
 struct Engine::State {
   State(const Options& options, const moe::ModelConfig& config, int64_t pages)
-      : batch(options, config, pages) {}
+      : weight_type(options.weight_type), batch(options, config, pages) {}
+  const kernels::WeightType weight_type;
   RunningBatch batch;
 };
 
@@ -88,7 +89,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(const Options& options,
   const int64_t capacity = std::min<int64_t>(options.kv_cache_mib * kMib / PageBytes(model.config),
                                              std::numeric_limits<int32_t>::max());
   auto state = std::make_unique<State>(options, model.config, capacity);
-  PONDER_ASSIGN_OR_RETURN(auto packed, moe::PackModel(state->batch.pool(), model));
+  PONDER_ASSIGN_OR_RETURN(auto packed,
+                          moe::PackModel(state->batch.pool(), model, options.weight_type));
   state->batch.SetModel(std::move(packed), version);
   return std::unique_ptr<Engine>(new Engine(std::move(state)));
 }
@@ -144,7 +146,8 @@ absl::Status Engine::SetModel(const moe::Model& model, int64_t version) {
   if (model.config.ToJson() != config().ToJson()) {
     return absl::InvalidArgumentError("the new weights are for a model of another config");
   }
-  PONDER_ASSIGN_OR_RETURN(auto packed, moe::PackModel(state_->batch.pool(), model));
+  PONDER_ASSIGN_OR_RETURN(auto packed,
+                          moe::PackModel(state_->batch.pool(), model, state_->weight_type));
   state_->batch.SetModel(std::move(packed), version);
   return absl::OkStatus();
 }

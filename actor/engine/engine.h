@@ -34,6 +34,8 @@ class Engine {
     int64_t kv_cache_mib = 256;    // budget of KV pages
     int64_t prefill_tokens = 512;  // prompt tokens fed in one forward pass, at most
     KvOnSwap kv_on_swap = KvOnSwap::kRecompute;
+    // How the matrices are kept. Log-probs are the learner's, bit for bit, in float32 alone.
+    kernels::WeightType weight_type = kernels::WeightType::kFloat32;
     // The bytes that a token adds to the text; needed for stop strings alone.
     std::function<std::string(int32_t token)> token_text;
   };

@@ -3,6 +3,8 @@
 #include "actor/rollout_loop.h"
 
 #include <atomic>
+#include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -10,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "base/philox.h"
 #include "data/chat_format.h"
@@ -56,6 +60,29 @@ class ScriptedVerifierLink final : public VerifierLink {
   const Judge& judge_;
 };
 
+// Another link, which tells when weights are asked for.
+class WatchedLearnerLink final : public LearnerLink {
+ public:
+  WatchedLearnerLink(std::unique_ptr<LearnerLink> link, std::function<void(int64_t)> on_fetch)
+      : link_(std::move(link)), on_fetch_(std::move(on_fetch)) {}
+  absl::StatusOr<LeaseBatch> LeaseSamples(int64_t max_samples, int64_t weight_version,
+                                          absl::Duration wait) override {
+    return link_->LeaseSamples(max_samples, weight_version, wait);
+  }
+  absl::StatusOr<SubmitCounts> Submit(std::vector<Sample> samples) override {
+    return link_->Submit(std::move(samples));
+  }
+  absl::StatusOr<moe::Model> FetchWeights(int64_t least_version, absl::Duration wait) override {
+    on_fetch_(least_version);
+    return link_->FetchWeights(least_version, wait);
+  }
+  void Cancel() override { link_->Cancel(); }
+
+ private:
+  const std::unique_ptr<LearnerLink> link_;
+  const std::function<void(int64_t)> on_fetch_;
+};
+
 enum class Links { kGrpc, kLocal };
 
 class RolloutLoopTest : public ActorFixture, public ::testing::WithParamInterface<Links> {
@@ -87,16 +114,17 @@ class RolloutLoopTest : public ActorFixture, public ::testing::WithParamInterfac
     std::thread thread;
   };
   std::unique_ptr<Actor> StartActor(int64_t incarnation, absl::Duration patience = kPatience,
-                                    const RolloutLoop::Options& options = LoopOptions()) {
+                                    const RolloutLoop::Options& options = LoopOptions(),
+                                    const std::string& name = "actor.0") {
     auto actor = std::make_unique<Actor>();
     if (GetParam() == Links::kLocal) {
       actor->learner =
-          std::make_unique<deploy::LocalLearnerLink>("actor.0", *pool_, *weights_, incarnation);
+          std::make_unique<deploy::LocalLearnerLink>(name, *pool_, *weights_, incarnation);
       actor->verifier = std::make_unique<ScriptedVerifierLink>(judge_);
     } else {
       GrpcLearnerOptions learner;
       learner.address = service_->address();
-      learner.actor = "actor.0";
+      learner.actor = name;
       learner.incarnation = incarnation;
       learner.patience = patience;
       GrpcVerifierOptions verifier;
@@ -157,6 +185,8 @@ class RolloutLoopTest : public ActorFixture, public ::testing::WithParamInterfac
   int64_t checked_ = 0;
 };
 
+// Over in-process links of its own.
+class WatchedRolloutLoopTest : public RolloutLoopTest {};
 // What only a network can do.
 class GrpcRolloutLoopTest : public RolloutLoopTest {};
 
@@ -191,6 +221,82 @@ TEST_P(RolloutLoopTest, ManySamplesInFlightStayWithinTheirStaleness) {
   EXPECT_THAT(Ask("select * from samples where trained_step - 1 - weight_version > 2 or "
                   "weight_version < leased_version"),
               IsEmpty());
+}
+
+// Promise 1, of the whole loop: who generates a step's samples, and how, changes none of them.
+TEST_P(RolloutLoopTest, RolloutsDoNotDependOnActorsBatchesOrThreads) {
+  struct Layout {
+    int actors;
+    int64_t max_batch;
+    int threads;
+  };
+  std::map<SampleKey, Rollout> expected;
+  for (const Layout& layout : {Layout{1, 64, 1}, Layout{3, 4, 2}, Layout{1, 4, 2}}) {
+    StartLearner(PoolOptions(), 50);
+    ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
+    RolloutLoop::Options options = LoopOptions();
+    options.engine.max_batch = layout.max_batch;
+    options.engine.threads = layout.threads;
+    std::vector<std::unique_ptr<Actor>> actors;
+    for (int i = 0; i < layout.actors; ++i)
+      actors.push_back(StartActor(1, kPatience, options, absl::StrCat("actor.", i)));
+    Train(1, 3);
+    ASSERT_TRUE(pool_->Finish().ok());
+    for (auto& actor : actors) {
+      actor->thread.join();
+      EXPECT_TRUE(actor->status.ok()) << actor->status;
+    }
+    std::map<SampleKey, Rollout> rollouts;
+    for (const Group& group : groups_) {
+      for (const Sample& sample : group.samples) rollouts[sample.rollout.key] = sample.rollout;
+    }
+    EXPECT_EQ(rollouts.size(), 60u);
+    if (expected.empty()) expected = rollouts;
+    for (const auto& [key, rollout] : rollouts) {
+      const Rollout& other = expected.at(key);
+      ASSERT_EQ(rollout.tokens, other.tokens) << key.prompt_id << " " << key.sample_index;
+      ASSERT_EQ(rollout.logprobs, other.logprobs);
+      ASSERT_EQ(rollout.stop_reason, other.stop_reason);
+      ASSERT_EQ(rollout.segments.size(), 1u);
+      ASSERT_EQ(rollout.segments[0].weight_version, other.segments[0].weight_version);
+    }
+    StopLearner();
+    groups_.clear();
+    for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path() + suffix);
+  }
+}
+
+TEST_P(WatchedRolloutLoopTest, RunningSequencesGoOnUnderNewWeights) {
+  StartLearner(PoolOptions(/*max_staleness=*/1), 50);
+  ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 0)).ok());
+  RolloutLoop::Options options = LoopOptions();
+  absl::Notification taken;  // the loop has version 1 and asks for the next
+  options.on_first_token = [&] {
+    ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), 1)).ok());
+    EXPECT_TRUE(taken.WaitForNotificationWithTimeout(kPatience));
+  };
+  auto link = std::make_unique<deploy::LocalLearnerLink>("actor.0", *pool_, *weights_, 1);
+  WatchedLearnerLink watched(std::move(link), [&](int64_t least_version) {
+    if (least_version == 2 && !taken.HasBeenNotified()) taken.Notify();
+  });
+  ScriptedVerifierLink verifier(judge_);
+  RolloutLoop loop(options, watched, verifier);
+  std::thread running([&] { EXPECT_TRUE(loop.Run().ok()); });
+  const auto step = pool_->Take(absl::Now() + kPatience);
+  loop.Stop();
+  running.join();
+  ASSERT_TRUE(step.ok()) << step.status();
+  int64_t mixed = 0;
+  for (const Group& group : step->groups) {
+    for (const Sample& sample : group.samples) {
+      const std::vector<Segment>& segments = sample.rollout.segments;
+      EXPECT_EQ(segments.back().weight_version, 1);
+      EXPECT_EQ(segments.back().kv_version, 1) << "recomputed";
+      EXPECT_LE(segments.size(), 2u);
+      mixed += segments.size() == 2 && segments[0].weight_version == 0;
+    }
+  }
+  EXPECT_GT(mixed, 0);
 }
 
 TEST_P(RolloutLoopTest, KilledMidwayAndStartedAgainLosesAndDoublesNothing) {
@@ -325,6 +431,7 @@ std::string NameOf(const ::testing::TestParamInfo<Links>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Links, RolloutLoopTest, ::testing::Values(Links::kGrpc, Links::kLocal),
                          NameOf);
+INSTANTIATE_TEST_SUITE_P(Links, WatchedRolloutLoopTest, ::testing::Values(Links::kLocal), NameOf);
 INSTANTIATE_TEST_SUITE_P(Links, GrpcRolloutLoopTest, ::testing::Values(Links::kGrpc), NameOf);
 
 }  // namespace

@@ -1,0 +1,291 @@
+// Reading a call: every field is checked; what is known but not served is refused by name.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "actor/server/openai.h"
+#include "actor/server/served_text.h"
+#include "nlohmann/json.hpp"
+
+namespace ponder::actor {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int64_t kMaxChoices = 128;
+constexpr int64_t kMaxTopLogprobs = 20;
+constexpr size_t kMaxStops = 16;
+constexpr size_t kMaxStopBytes = 1024;
+constexpr size_t kMaxBias = 1024;
+constexpr int64_t kDefaultCompletionTokens = 16;
+
+ApiError Bad(const std::string& param, const std::string& message) {
+  return {400, absl::StrCat(param, ": ", message), param};
+}
+
+// Reads fields of an object; remembers the first that is wrong. null is as good as absent.
+class Fields {
+ public:
+  explicit Fields(const Json& object) : object_(object) {}
+
+  const Json* Find(const char* name) const {
+    const auto found = object_.find(name);
+    return found == object_.end() || found->is_null() ? nullptr : &*found;
+  }
+  int64_t Integer(const char* name, int64_t otherwise, int64_t low, int64_t high) {
+    const Json* value = Find(name);
+    if (value == nullptr) return otherwise;
+    const bool fits =
+        value->is_number_unsigned()
+            ? value->get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max())
+            : value->is_number_integer();
+    if (!fits || value->get<int64_t>() < low || value->get<int64_t>() > high)
+      return Fail(name, absl::StrCat("must be an integer from ", low, " to ", high)), otherwise;
+    return value->get<int64_t>();
+  }
+  float Number(const char* name, float otherwise, double low, double high) {
+    const Json* value = Find(name);
+    if (value == nullptr) return otherwise;
+    if (!value->is_number() || !(value->get<double>() >= low && value->get<double>() <= high))
+      return Fail(name, absl::StrCat("must be a number from ", low, " to ", high)), otherwise;
+    return value->get<float>();
+  }
+  bool Bool(const char* name, bool otherwise) {
+    const Json* value = Find(name);
+    if (value == nullptr) return otherwise;
+    if (!value->is_boolean()) return Fail(name, "must be true or false"), otherwise;
+    return value->get<bool>();
+  }
+  void Fail(const std::string& name, const std::string& message) {
+    if (error_.ok()) error_ = Bad(name, message);
+  }
+  const ApiError& error() const { return error_; }
+
+ private:
+  const Json& object_;
+  ApiError error_;
+};
+
+void RefuseWhatIsNotServed(Fields& fields) {
+  for (const char* name :
+       {"tools", "functions", "tool_choice", "function_call", "suffix", "audio"}) {
+    if (fields.Find(name) != nullptr) fields.Fail(name, "is not supported");
+  }
+  for (const char* name : {"presence_penalty", "frequency_penalty"}) {
+    if (fields.Number(name, 0, -2, 2) != 0)
+      fields.Fail(name, "is not supported; repetition_penalty is");
+  }
+  if (fields.Bool("echo", false)) fields.Fail("echo", "is not supported");
+  const int64_t n = fields.Integer("n", 1, 1, kMaxChoices);
+  if (fields.Integer("best_of", n, 1, kMaxChoices) != n)
+    fields.Fail("best_of", "other than n is not supported");
+  if (const Json* format = fields.Find("response_format")) {
+    if (!format->is_object() || format->value("type", Json()) != Json("text"))
+      fields.Fail("response_format", "only {\"type\": \"text\"} is supported");
+  }
+}
+
+kernels::SamplingOptions ReadSampling(Fields& fields) {
+  kernels::SamplingOptions sampling;
+  sampling.temperature = fields.Number("temperature", 1, 0, 100);
+  sampling.top_p = fields.Number("top_p", 1, 0, 1);
+  if (!(sampling.top_p > 0)) fields.Fail("top_p", "must be above 0");
+  const int64_t top_k = fields.Integer("top_k", 0, -1, int64_t{1} << 31);
+  sampling.top_k = std::max<int64_t>(top_k, 0);  // -1 turns it off as well
+  sampling.min_p = fields.Number("min_p", 0, 0, 0.999999);
+  sampling.repetition_penalty = fields.Number("repetition_penalty", 1, 0.01, 100);
+  if (const Json* bias = fields.Find("logit_bias")) {
+    if (!bias->is_object() || bias->size() > kMaxBias) {
+      fields.Fail("logit_bias", absl::StrCat("must be an object of at most ", kMaxBias, " tokens"));
+      return sampling;
+    }
+    for (const auto& [token, value] : bias->items()) {
+      int32_t id = 0;
+      if (!absl::SimpleAtoi(token, &id) || !value.is_number() ||
+          !(std::abs(value.get<double>()) <= 100)) {
+        fields.Fail("logit_bias", "must map token ids to numbers from -100 to 100");
+        break;
+      }
+      sampling.logit_bias.emplace_back(id, value.get<float>());
+    }
+  }
+  return sampling;
+}
+
+std::vector<std::string> ReadStops(Fields& fields) {
+  std::vector<std::string> stops;
+  const Json* stop = fields.Find("stop");
+  if (stop == nullptr) return stops;
+  const Json list = stop->is_array() ? *stop : Json::array({*stop});
+  for (const Json& one : list) {
+    if (!one.is_string() || one.get_ref<const std::string&>().empty() ||
+        one.get_ref<const std::string&>().size() > kMaxStopBytes || stops.size() == kMaxStops) {
+      fields.Fail("stop", absl::StrCat("must be a string or at most ", kMaxStops,
+                                       " of them, none empty or above ", kMaxStopBytes, " bytes"));
+      return {};
+    }
+    stops.push_back(one.get<std::string>());
+  }
+  return stops;
+}
+
+// The text of a message: a string, or a list of parts of type "text".
+bool ReadContent(const Json& message, std::string* content) {
+  const auto found = message.find("content");
+  if (found == message.end()) return false;
+  if (found->is_string()) {
+    *content = found->get<std::string>();
+    return true;
+  }
+  if (!found->is_array()) return false;
+  for (const Json& part : *found) {
+    if (!part.is_object() || part.value("type", Json()) != Json("text")) return false;
+    const auto text = part.find("text");
+    if (text == part.end() || !text->is_string()) return false;
+    *content += text->get_ref<const std::string&>();
+  }
+  return true;
+}
+
+std::vector<int32_t> ReadMessages(Fields& fields) {
+  const Json* messages = fields.Find("messages");
+  if (messages == nullptr || !messages->is_array() || messages->empty())
+    return fields.Fail("messages", "must be a list of at least one message"),
+           std::vector<int32_t>();
+  std::vector<Message> chat;
+  for (const Json& one : *messages) {
+    Message message;
+    const auto role = one.is_object() ? one.find("role") : one.end();
+    if (!one.is_object() || role == one.end() || !role->is_string() ||
+        !ReadContent(one, &message.content)) {
+      fields.Fail("messages",
+                  absl::StrCat("message ", chat.size(), " needs a role and a content, both text"));
+      return {};
+    }
+    message.role = role->get<std::string>();
+    chat.push_back(std::move(message));
+  }
+  auto tokens = ChatTokens(chat);
+  if (!tokens.ok()) fields.Fail("messages", std::string(tokens.status().message()));
+  return tokens.ok() ? *std::move(tokens) : std::vector<int32_t>();
+}
+
+bool IsTokenList(const Json& value) {
+  return value.is_array() && !value.empty() &&
+         std::all_of(value.begin(), value.end(), [](const Json& token) {
+           return token.is_number_integer() && token >= 0 && token < (int64_t{1} << 31);
+         });
+}
+
+// A string, token ids, or a list of such.
+std::vector<std::vector<int32_t>> ReadPrompts(Fields& fields) {
+  std::vector<std::vector<int32_t>> prompts;
+  const Json* prompt = fields.Find("prompt");
+  const Json empty;
+  const Json& given = prompt == nullptr ? empty : *prompt;
+  const bool single = given.is_string() || IsTokenList(given);
+  const Json list = single ? Json::array({given}) : given;
+  for (const Json& one : list.is_array() ? list : Json::array()) {
+    if (one.is_string() && !one.get_ref<const std::string&>().empty()) {
+      prompts.push_back(TextTokens(one.get_ref<const std::string&>()));
+    } else if (IsTokenList(one)) {
+      prompts.push_back(one.get<std::vector<int32_t>>());
+    } else {
+      prompts.clear();
+      break;
+    }
+  }
+  if (prompts.empty() || static_cast<int64_t>(prompts.size()) > kMaxChoices) {
+    fields.Fail("prompt", absl::StrCat("must be a text, token ids, or a list of at most ",
+                                       kMaxChoices, " of them, none empty"));
+  }
+  return prompts;
+}
+
+}  // namespace
+
+ApiError ParseCall(absl::string_view body, Endpoint endpoint, const moe::ModelConfig& config,
+                   const std::string& served_model, uint64_t random_seed, Call* call) {
+  const Json json = Json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) return {400, "the body is not valid JSON", ""};
+  if (!json.is_object()) return {400, "the body must be a JSON object", ""};
+  Fields fields(json);
+  const bool chat = endpoint == Endpoint::kChat;
+  call->endpoint = endpoint;
+  call->model = served_model;
+  if (const Json* model = fields.Find("model")) {
+    if (!model->is_string()) return Bad("model", "must be a string");
+    if (*model != served_model) {
+      return {404,
+              absl::StrCat("the model '", model->get<std::string>(), "' is not served; '",
+                           served_model, "' is"),
+              "model"};
+    }
+  }
+  RefuseWhatIsNotServed(fields);
+  call->stream = fields.Bool("stream", false);
+  if (const Json* options = fields.Find("stream_options")) {
+    if (options->is_object()) {
+      Fields stream_fields(*options);
+      call->include_usage = stream_fields.Bool("include_usage", false);
+      if (!stream_fields.error().ok())
+        fields.Fail("stream_options", "include_usage must be a boolean");
+    } else {
+      fields.Fail("stream_options", "must be an object");
+    }
+  }
+  int64_t top_logprobs = 0;
+  if (chat) {
+    call->logprobs = fields.Bool("logprobs", false);
+    top_logprobs = fields.Integer("top_logprobs", 0, 0, kMaxTopLogprobs);
+    if (top_logprobs > 0 && !call->logprobs) fields.Fail("top_logprobs", "needs logprobs");
+  } else {
+    top_logprobs = fields.Integer("logprobs", -1, 0, kMaxTopLogprobs);
+    call->logprobs = top_logprobs >= 0;
+  }
+  const int64_t n = fields.Integer("n", 1, 1, kMaxChoices);
+  Engine::Request request;
+  request.sampling = ReadSampling(fields);
+  // The same seed gives the same answers, whatever else the server does.
+  request.random_stream = "serve";
+  request.seed = random_seed;
+  if (fields.Find("seed") != nullptr) {
+    request.seed = static_cast<uint64_t>(fields.Integer(
+        "seed", 0, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()));
+  }
+  call->stop_strings = request.stop_strings = ReadStops(fields);
+  request.eos_token = fields.Bool("ignore_eos", false) ? -1 : config.eos_token_id;
+  request.think = {fields.Integer("max_thinking_tokens", -1, 0, int64_t{1} << 31), ThinkOpenToken(),
+                   ThinkCloseToken()};
+  request.top_logprobs =
+      call->logprobs ? std::min<int64_t>(std::max<int64_t>(top_logprobs, 0), config.vocab_size) : 0;
+  const bool newer = chat && fields.Find("max_completion_tokens") != nullptr;
+  const char* limit = newer ? "max_completion_tokens" : "max_tokens";
+  const int64_t max_tokens = fields.Integer(limit, chat ? 0 : kDefaultCompletionTokens, 1,
+                                            std::numeric_limits<int32_t>::max());
+  const std::vector<std::vector<int32_t>> prompts =
+      chat ? std::vector<std::vector<int32_t>>{ReadMessages(fields)} : ReadPrompts(fields);
+  if (!fields.error().ok()) return fields.error();
+  if (static_cast<int64_t>(prompts.size()) * n > kMaxChoices)
+    return Bad("n", absl::StrCat("at most ", kMaxChoices, " choices a call"));
+  for (const std::vector<int32_t>& prompt : prompts) {
+    const int64_t length = static_cast<int64_t>(prompt.size());
+    const int64_t room = config.max_position_embeddings - length;
+    if (room < 1 || max_tokens > room) {
+      return Bad(
+          chat ? "messages" : "prompt",
+          absl::StrCat("the model's context is ", config.max_position_embeddings,
+                       " tokens; the prompt has ", length, " and ", limit, " is ", max_tokens));
+    }
+    call->prompt_tokens += length;
+    request.prompt_tokens = prompt;
+    request.max_new_tokens = max_tokens > 0 ? max_tokens : room;
+    for (int64_t i = 0; i < n; ++i) call->requests.push_back(request);
+  }
+  return {};
+}
+
+}  // namespace ponder::actor
