@@ -34,6 +34,9 @@ actor::RolloutLoop::Options LoopOptions(const v1::Config& config) {
   options.engine.threads = static_cast<int>(config.actor().threads());
   options.engine.max_batch = config.actor().max_batch();
   options.engine.kv_cache_mib = config.actor().kv_cache_mib();
+  options.engine.kv_on_swap = config.actor().kv_on_swap() == "keep"
+                                  ? actor::Engine::KvOnSwap::kKeep
+                                  : actor::Engine::KvOnSwap::kRecompute;
   options.sampling.temperature = static_cast<float>(config.rl().temperature());
   options.sampling.top_p = static_cast<float>(config.rl().top_p());
   options.max_response_tokens = config.rl().max_response_tokens();

@@ -4,13 +4,16 @@ ponder_binary(NAME ponder
     ponder.cc
     commands.cc
     actor_command.cc
+    chat_template_command.cc
     config_command.cc
     data_command.cc
     eval_command.cc
     export_command.cc
     generate_command.cc
     init_command.cc
+    jsonl_filter.cc
     model_folder.cc
+    offline_command.cc
     model_shape.cc
     own_verifier.cc
     run.cc
@@ -18,8 +21,11 @@ ponder_binary(NAME ponder
     run_data.cc
     run_folder.cc
     run_summary.cc
+    serve_command.cc
+    score_command.cc
     startup.cc
     stop_signal.cc
+    tokenize_command.cc
   DEPS
     ponder::actor
     ponder::base
@@ -27,6 +33,7 @@ ponder_binary(NAME ponder
     ponder::engine
     ponder::proto
     ponder::run_view
+    ponder::server
     ponder::supervisor
     CLI11::CLI11)
 target_compile_definitions(ponder PRIVATE PONDER_VERSION="${PROJECT_VERSION}")

@@ -20,7 +20,11 @@ void AddEvalCommand(CLI::App& app, int* exit_code);
 void AddExportCommand(CLI::App& app, int* exit_code);
 void AddGenerateCommand(CLI::App& app, int* exit_code);
 void AddInitCommand(CLI::App& app, int* exit_code);
+void AddOfflineCommands(CLI::App& app, int* exit_code);
+void AddRejectCommand(CLI::App& app, int* exit_code);
 void AddRunCommand(CLI::App& app, int* exit_code);
+void AddServeCommand(CLI::App& app, int* exit_code);
+void AddScoreCommand(CLI::App& app, int* exit_code);
 void RegisterConfigCommand(CLI::App& app, int& exit_code);
 void RegisterDataCommand(CLI::App& app, int& exit_code);
 

@@ -1,11 +1,15 @@
-// `ponder eval`: how often a model's answers to a prompt file are correct.
+// `ponder eval`: how often a model's answers to a prompt file are correct; and `ponder reject`,
+// which keeps the correct ones to fine-tune on (rejection sampling).
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -26,6 +30,7 @@ struct EvalCommandOptions {
   std::string model;
   std::string prompts;
   std::string verifier;  // host:port; empty: our own
+  std::string out;       // of `ponder reject`
   bool json = false;
   int threads = 1;
   actor::EvalOptions eval;
@@ -93,7 +98,8 @@ std::string ReportText(const EvalCommandOptions& options, const actor::EvalRepor
   return text;
 }
 
-absl::Status RunEval(EvalCommandOptions options) {
+// Generates, judges and counts, with a verifier of our own if none is named.
+absl::StatusOr<actor::EvalReport> Measure(const char* command, EvalCommandOptions& options) {
   PONDER_ASSIGN_OR_RETURN(const moe::Model model, OpenModel(options.model));
   PONDER_ASSIGN_OR_RETURN(const std::vector<Prompt> prompts, ReadPrompts(options, model.config));
   std::unique_ptr<OwnVerifier> own_verifier;
@@ -110,9 +116,14 @@ absl::Status RunEval(EvalCommandOptions options) {
   PONDER_ASSIGN_OR_RETURN(const actor::EvalReport report,
                           actor::Evaluate(model, prompts, options.eval, *verifier));
   if (report.errors > 0) {
-    std::fprintf(stderr, "ponder eval: %lld answers could not be judged: %s\n",
+    std::fprintf(stderr, "ponder %s: %lld answers could not be judged: %s\n", command,
                  static_cast<long long>(report.errors), report.first_error.c_str());
   }
+  return report;
+}
+
+absl::Status RunEval(EvalCommandOptions options) {
+  PONDER_ASSIGN_OR_RETURN(const actor::EvalReport report, Measure("eval", options));
   std::string text;
   if (options.json) {
     nlohmann::ordered_json json = {{"model", options.model},
@@ -130,14 +141,43 @@ absl::Status RunEval(EvalCommandOptions options) {
   return absl::OkStatus();
 }
 
-}  // namespace
+// Writes each different correct answer as a dialogue for `ponder sft`.
+absl::Status RunReject(EvalCommandOptions options) {
+  std::string lines;
+  std::set<std::pair<std::string, std::string>> kept;  // prompt id, answer
+  int64_t correct = 0;
+  options.eval.on_sample = [&](const Prompt& prompt, const std::string& response,
+                               const Verdict& verdict) {
+    if (verdict.outcome != Verdict::Outcome::kCorrect) return;
+    ++correct;
+    if (!kept.emplace(prompt.id, response).second) return;
+    nlohmann::ordered_json line = {{"id", prompt.id}, {"messages", nlohmann::json::array()}};
+    for (const Message& message : prompt.messages)
+      line["messages"].push_back({{"role", message.role}, {"content", message.content}});
+    line["messages"].push_back({{"role", "assistant"}, {"content", response}});
+    absl::StrAppend(
+        &lines, line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace), "\n");
+  };
+  PONDER_ASSIGN_OR_RETURN(const actor::EvalReport report, Measure("reject", options));
+  if (kept.empty()) {
+    return absl::NotFoundError(absl::StrCat("none of ", report.prompts * report.samples,
+                                            " answers is correct; nothing was written"));
+  }
+  PONDER_RETURN_IF_ERROR(WriteFileAtomic(options.out, lines));
+  std::printf(
+      "%s: %zu dialogues; of %lld answers %lld were correct, %lld of them the same as another\n",
+      options.out.c_str(), kept.size(), static_cast<long long>(report.prompts * report.samples),
+      static_cast<long long>(correct),
+      static_cast<long long>(correct - static_cast<int64_t>(kept.size())));
+  return absl::OkStatus();
+}
 
-void AddEvalCommand(CLI::App& app, int* exit_code) {
-  auto options = std::make_shared<EvalCommandOptions>();
+// The options that both commands have.
+CLI::App* AddCommand(CLI::App& app, const char* name, const char* what,
+                     const std::shared_ptr<EvalCommandOptions>& options) {
   options->eval.seed = 1;
   actor::EvalOptions& eval = options->eval;
-  CLI::App* command = app.add_subcommand(
-      "eval", "measure a model on a prompt file: avg@k, pass@k, greedy accuracy");
+  CLI::App* command = app.add_subcommand(name, what);
   command->add_option("--model", options->model, "folder of the model")->required();
   command->add_option("--prompts", options->prompts, "JSONL: our layout, GSM8K's or verl's")
       ->required();
@@ -164,8 +204,27 @@ void AddEvalCommand(CLI::App& app, int* exit_code) {
                    "of the computation; the answers are the same for any number")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  return command;
+}
+
+}  // namespace
+
+void AddEvalCommand(CLI::App& app, int* exit_code) {
+  auto options = std::make_shared<EvalCommandOptions>();
+  CLI::App* command = AddCommand(
+      app, "eval", "measure a model on a prompt file: avg@k, pass@k, greedy accuracy", options);
   command->add_flag("--json", options->json, "the report as one JSON object");
   command->callback([options, exit_code] { *exit_code = ReportStatus("eval", RunEval(*options)); });
+}
+
+void AddRejectCommand(CLI::App& app, int* exit_code) {
+  auto options = std::make_shared<EvalCommandOptions>();
+  CLI::App* command =
+      AddCommand(app, "reject",
+                 "sample answers and keep the different correct ones for `ponder sft`", options);
+  command->add_option("--out", options->out, "JSONL file for the dialogues")->required();
+  command->callback(
+      [options, exit_code] { *exit_code = ReportStatus("reject", RunReject(*options)); });
 }
 
 }  // namespace ponder::deploy

@@ -56,7 +56,8 @@ absl::Status WriteHuggingFace(const std::string& folder, const moe::Model& model
 }
 
 absl::Status RunExport(const ExportOptions& options) {
-  PONDER_ASSIGN_OR_RETURN(const moe::Model model, OpenModel(options.model));
+  PONDER_ASSIGN_OR_RETURN(moe::Model model, OpenModel(options.model));
+  PONDER_ASSIGN_OR_RETURN(model.weights, moe::AsFloat32(std::move(model.weights)));
   if (options.format == "gguf") {
     PONDER_ASSIGN_OR_RETURN(const moe::GgufType type, moe::ParseGgufType(options.dtype));
     PONDER_RETURN_IF_ERROR(moe::WriteGguf(options.out, model, type, ByteVocabulary()));

@@ -5,7 +5,8 @@ packages=(g++ cmake ninja-build ccache pkg-config clang libtorch-dev libgrpc++-d
   libprotobuf-dev libabsl-dev libopenmpi-dev openmpi-bin libgtest-dev libgmock-dev libbenchmark-dev libyaml-cpp-dev
   nlohmann-json3-dev libcli11-dev libspdlog-dev libsqlite3-dev sqlite3 zlib1g-dev
   libflint-dev libflint-arb-dev libseccomp-dev python3-minimal python3 bubblewrap
-  libcpp-httplib-dev openssl python3-grpcio python3-protobuf)
+  libcpp-httplib-dev openssl python3-grpcio python3-protobuf
+  libpcre2-dev libicu-dev)
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

@@ -1,7 +1,9 @@
 // `ponder-learner`: the stages that update weights, each an MPI job of learner.ranks processes. It
 // is a binary of its own, as only it links LibTorch; `ponder run` starts it.
 //
-//   ponder-learner sft --config F --run RUN --model DIR --out DIR [--resume]
+//   ponder-learner sft --config F --run RUN --model DIR --out DIR [--data F] [--resume]
+//   ponder-learner dpo --config F --run RUN --model DIR --out DIR --data F [--beta B] [--resume]
+//   ponder-learner rm  --config F --run RUN --model DIR --out DIR --data F [--resume]
 //   ponder-learner rl  --config F --run RUN --model DIR --out DIR --port-file F [--resume]
 #include <cstdio>
 #include <string>
@@ -44,7 +46,13 @@ int main(int argc, char** argv) {
     stage->add_flag("--resume", arguments.resume, "go on from the newest checkpoint of this stage");
     return stage;
   };
-  CLI::App* sft = add("sft", "supervised fine-tuning on RUN/data/sft.jsonl");
+  CLI::App* sft = add("sft", "supervised fine-tuning on --data, or on RUN/data/sft.jsonl");
+  sft->add_option("--data", arguments.data, "JSON or JSONL of dialogues");
+  CLI::App* dpo = add("dpo", "direct preference optimisation");
+  dpo->add_option("--data", arguments.data, "JSON or JSONL of preferences")->required();
+  dpo->add_option("--beta", arguments.beta, "how close to stay to --model");
+  CLI::App* rm = add("rm", "training of a reward model");
+  rm->add_option("--data", arguments.data, "JSON or JSONL of preferences")->required();
   CLI::App* rl =
       add("rl", "reinforcement learning on RUN/data/train.jsonl; serves prompts and weights");
   rl->add_option("--port-file", arguments.port_file, "written with the address once serving")
@@ -57,6 +65,7 @@ int main(int argc, char** argv) {
   const auto config = ponder::LoadConfig(config_path, {});
   if (!config.ok()) return Report(config.status());
   arguments.config = *config;
-  return Report(sft->parsed() ? ponder::deploy::RunSft(arguments)
-                              : ponder::deploy::RunRl(arguments));
+  if (sft->parsed()) return Report(ponder::deploy::RunSft(arguments));
+  if (rl->parsed()) return Report(ponder::deploy::RunRl(arguments));
+  return Report(ponder::deploy::RunPreference(arguments, dpo->parsed()));
 }

@@ -8,23 +8,30 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "comm/group.h"
+#include "deploy/recipe.h"
+#include "learner/value_model.h"
 #include "moe/checkpoint.h"
 
 namespace ponder::deploy {
-namespace {
 
-learner::Updater::Options UpdaterOptions(const v1::Config& config) {
-  const v1::OptimizerConfig& optimizer = config.learner().optimizer();
-  learner::Updater::Options options;
+learner::GradientStep::Options GradientStepOptions(const v1::OptimizerConfig& optimizer) {
+  learner::GradientStep::Options options;
   options.adamw.beta1 = optimizer.beta1();
   options.adamw.beta2 = optimizer.beta2();
   options.adamw.eps = optimizer.eps();
   options.adamw.weight_decay = optimizer.weight_decay();
   options.max_grad_norm = optimizer.max_grad_norm();
+  return options;
+}
+
+namespace {
+
+learner::Updater::Options UpdaterOptions(const v1::Config& config) {
+  learner::Updater::Options options;
+  options.step = GradientStepOptions(config.learner().optimizer());
   options.max_tokens_per_microbatch = config.learner().max_tokens_per_microbatch();
   options.temperature = config.rl().temperature();
-  options.policy_loss.clip_low = config.rl().clip_low();
-  options.policy_loss.clip_high = config.rl().clip_high();
+  options.objective = ObjectiveOf(config.rl());
   return options;
 }
 
@@ -47,26 +54,33 @@ absl::StatusOr<learner::Mesh> OpenMesh(const v1::LearnerConfig& config) {
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<moe::Decoder>> MakeDecoder(const v1::Config& config,
+                                                          const learner::Mesh& mesh,
+                                                          const moe::Model& model) {
+  moe::Decoder::Options options;
+  options.threads = static_cast<int>(config.learner().threads());
+  return moe::Decoder::Make(model.config, *model.weights, options,
+                            mesh.expert->size() > 1 ? mesh.expert.get() : nullptr);
+}
+
 absl::StatusOr<std::unique_ptr<LearnerRank>> OpenLearnerRank(const v1::Config& config,
                                                              const std::string& model_folder,
                                                              const std::string& checkpoints,
-                                                             bool resume) {
+                                                             bool resume, bool scalar_head) {
   auto rank = std::make_unique<LearnerRank>();
   PONDER_ASSIGN_OR_RETURN(rank->mesh, OpenMesh(config.learner()));
   std::optional<std::string> checkpoint;
   if (resume) {
     PONDER_ASSIGN_OR_RETURN(checkpoint, learner::NewestCheckpoint(checkpoints));
   }
-  PONDER_ASSIGN_OR_RETURN(const moe::Model model,
-                          moe::LoadModel(checkpoint.value_or(model_folder)));
-  moe::Decoder::Options options;
-  options.threads = static_cast<int>(config.learner().threads());
-  comm::Group* const expert_group =
-      rank->mesh.expert->size() > 1 ? rank->mesh.expert.get() : nullptr;
-  PONDER_ASSIGN_OR_RETURN(rank->decoder,
-                          moe::Decoder::Make(model.config, *model.weights, options, expert_group));
+  PONDER_ASSIGN_OR_RETURN(moe::Model model, moe::LoadModel(checkpoint.value_or(model_folder)));
+  if (scalar_head && !model.config.scalar_head) {
+    PONDER_ASSIGN_OR_RETURN(model, learner::WithScalarHead(model));
+  }
+  PONDER_ASSIGN_OR_RETURN(rank->decoder, MakeDecoder(config, rank->mesh, model));
   rank->updater =
       std::make_unique<learner::Updater>(UpdaterOptions(config), *rank->decoder, rank->mesh);
+  rank->checkpoint = checkpoint;
   if (checkpoint.has_value()) {
     PONDER_ASSIGN_OR_RETURN(rank->start, learner::LoadTrainState(*checkpoint));
     learner::AdamW& optimizer = rank->updater->optimizer();

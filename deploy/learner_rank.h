@@ -3,10 +3,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "learner/checkpoint.h"
+#include "learner/gradient_step.h"
 #include "learner/mesh.h"
 #include "learner/updater.h"
 #include "moe/decoder.h"
@@ -23,17 +25,25 @@ struct LearnerRank {
   learner::Mesh mesh;
   std::unique_ptr<moe::Decoder> decoder;
   std::unique_ptr<learner::Updater> updater;
-  learner::TrainState start;  // zero, or the newest checkpoint's
+  learner::TrainState start;              // zero, or the newest checkpoint's
+  std::optional<std::string> checkpoint;  // the folder that training goes on from
 
   bool leads() const { return mesh.world->rank() == 0; }
 };
 
+learner::GradientStep::Options GradientStepOptions(const v1::OptimizerConfig& optimizer);
+// A decoder on the rank's place in the mesh.
+absl::StatusOr<std::unique_ptr<moe::Decoder>> MakeDecoder(const v1::Config& config,
+                                                          const learner::Mesh& mesh,
+                                                          const moe::Model& model);
+
 // The model comes from the newest checkpoint below `checkpoints` if `resume` and there is one, else
-// from `model_folder`. Under mpirun the world is MPI's; else one rank. InvalidArgument: more or
+// from `model_folder`; with `scalar_head` it gets one in place of its lm_head if it has none yet.
+// Under mpirun the world is MPI's; else one rank. InvalidArgument: more or
 // fewer ranks than learner.ranks.
 absl::StatusOr<std::unique_ptr<LearnerRank>> OpenLearnerRank(const v1::Config& config,
                                                              const std::string& model_folder,
                                                              const std::string& checkpoints,
-                                                             bool resume);
+                                                             bool resume, bool scalar_head = false);
 
 }  // namespace ponder::deploy

@@ -1,4 +1,4 @@
-// The two stages of ponder-learner, wired by hand.
+// The stages of ponder-learner, wired by hand.
 #pragma once
 
 #include <string>
@@ -16,10 +16,14 @@ struct StageArguments {
   std::string port_file;  // RL: written with host:port once serving
   double started = 0;     // RL: unix time at which the run started the stage's processes
   bool resume = false;
+  std::string data;   // dialogues or preferences; empty in SFT: the run's own traces
+  double beta = 0.1;  // DPO
 };
 
 // Cancelled: stopped by SIGTERM or SIGINT, after a checkpoint.
 absl::Status RunSft(const StageArguments& arguments);
 absl::Status RunRl(const StageArguments& arguments);
+// DPO, or the training of a reward model.
+absl::Status RunPreference(const StageArguments& arguments, bool dpo);
 
 }  // namespace ponder::deploy

@@ -21,7 +21,7 @@ moe::ModelConfig ModelConfigOf(const v1::ModelShape& shape) {
   config.shared_expert_intermediate_size = shape.shared_expert_intermediate_size();
   config.scoring_func = shape.scoring_func();
   config.norm_topk_prob = shape.norm_topk_prob();
-  config.use_qk_norm = shape.use_qk_norm();
+  config.qk_norm = shape.use_qk_norm() ? moe::QkNorm::kPerHead : moe::QkNorm::kNone;
   config.tie_word_embeddings = shape.tie_word_embeddings();
   config.rope_theta = shape.rope_theta();
   config.rms_norm_eps = shape.rms_norm_eps();

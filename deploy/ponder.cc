@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "deploy/commands.h"
+#include "deploy/text_commands.h"
 
 int main(int argc, char** argv) {
   CLI::App app("Ponder trains mixture-of-experts language models to think.");
@@ -19,6 +20,12 @@ int main(int argc, char** argv) {
   ponder::deploy::AddGenerateCommand(app, &exit_code);
   ponder::deploy::AddEvalCommand(app, &exit_code);
   ponder::deploy::AddExportCommand(app, &exit_code);
+  ponder::deploy::AddServeCommand(app, &exit_code);
+  ponder::deploy::AddTokenizeCommand(app, &exit_code);
+  ponder::deploy::AddChatTemplateCommand(app, &exit_code);
+  ponder::deploy::AddScoreCommand(app, &exit_code);
+  ponder::deploy::AddOfflineCommands(app, &exit_code);
+  ponder::deploy::AddRejectCommand(app, &exit_code);
 
   try {
     app.parse(argc, argv);

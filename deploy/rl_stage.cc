@@ -13,6 +13,7 @@
 #include "data/prompt_set.h"
 #include "deploy/learner_rank.h"
 #include "deploy/learner_stages.h"
+#include "deploy/recipe.h"
 #include "deploy/run_folder.h"
 #include "deploy/startup.h"
 #include "deploy/stop_signal.h"
@@ -20,6 +21,7 @@
 #include "learner/ledger.h"
 #include "learner/sample_pool.h"
 #include "learner/train_loop.h"
+#include "learner/value_model.h"
 #include "learner/weight_store.h"
 #include "moe/checkpoint.h"
 
@@ -36,6 +38,12 @@ learner::TrainLoop::Options LoopOptions(const v1::Config& config, const std::str
   options.warmup_steps = config.learner().optimizer().warmup_steps();
   options.reward.max_response_tokens = config.rl().max_response_tokens();
   options.reward.overlong_cache = config.rl().overlong_cache();
+  options.reward.wrong = config.rl().wrong_reward();
+  options.overlong_filtering = config.rl().overlong_filtering();
+  options.proximal = config.rl().proximal() == "recomputed";
+  options.advantage = AdvantageOf(config.rl());
+  options.value_pretrain_steps = config.rl().value().pretrain_steps();
+  options.value_lr = config.rl().value().lr();
   options.checkpoint_every = config.learner().checkpoint_every();
   options.keep_checkpoints = config.learner().keep_checkpoints();
   options.checkpoints = checkpoints;
@@ -63,6 +71,47 @@ absl::StatusOr<std::unique_ptr<learner::SamplePool>> OpenPool(const v1::Config& 
                                    {start.step, start.next_group_id, start.version});
 }
 
+// The models besides the policy that the recipe asks for.
+struct Companions {
+  std::unique_ptr<moe::Decoder> reference;
+  std::unique_ptr<moe::Decoder> value_decoder;
+  std::unique_ptr<learner::ValueModel> value;
+};
+
+absl::StatusOr<Companions> OpenCompanions(const StageArguments& arguments, LearnerRank& rank) {
+  const v1::Config& config = arguments.config;
+  const v1::RlConfig& rl = config.rl();
+  Companions companions;
+  if (rl.kl_coef() > 0) {
+    PONDER_ASSIGN_OR_RETURN(const moe::Model model, moe::LoadModel(arguments.model));
+    PONDER_ASSIGN_OR_RETURN(companions.reference, MakeDecoder(config, rank.mesh, model));
+  }
+  if (!learner::NeedsValues(rl.advantage())) return companions;
+  PONDER_ASSIGN_OR_RETURN(
+      moe::Model model,
+      moe::LoadModel(rl.value().model().empty() ? arguments.model : rl.value().model()));
+  if (!model.config.scalar_head) {
+    PONDER_ASSIGN_OR_RETURN(model, learner::WithScalarHead(model));
+  }
+  if (model.config.vocab_size != rank.decoder->config().vocab_size) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "rl.value.model reads ", model.config.vocab_size, " different tokens, the policy writes ",
+        rank.decoder->config().vocab_size, "; give one of the same family"));
+  }
+  PONDER_ASSIGN_OR_RETURN(companions.value_decoder, MakeDecoder(config, rank.mesh, model));
+  learner::ValueModel::Options options;
+  options.step = GradientStepOptions(config.learner().optimizer());
+  options.max_tokens_per_microbatch = config.learner().max_tokens_per_microbatch();
+  options.clip = rl.value().clip();
+  companions.value =
+      std::make_unique<learner::ValueModel>(options, *companions.value_decoder, rank.mesh);
+  if (rank.checkpoint.has_value()) {
+    PONDER_RETURN_IF_ERROR(learner::LoadValueModel(*rank.checkpoint, companions.value.get()));
+    companions.value->optimizer().set_step(rank.start.value_step);
+  }
+  return companions;
+}
+
 }  // namespace
 
 absl::Status RunRl(const StageArguments& arguments) {
@@ -71,6 +120,7 @@ absl::Status RunRl(const StageArguments& arguments) {
   const std::string checkpoints = run.checkpoints("rl");
   PONDER_ASSIGN_OR_RETURN(auto rank,
                           OpenLearnerRank(config, arguments.model, checkpoints, arguments.resume));
+  PONDER_ASSIGN_OR_RETURN(const Companions companions, OpenCompanions(arguments, *rank));
 
   std::unique_ptr<learner::SamplePool> pool;
   std::unique_ptr<learner::WeightStore> weights;
@@ -94,7 +144,8 @@ absl::Status RunRl(const StageArguments& arguments) {
     };
   }
   learner::TrainLoop loop(loop_options, rank->start, *rank->decoder, *rank->updater, rank->mesh,
-                          {pool.get(), weights.get(), metrics.get()});
+                          {pool.get(), weights.get(), metrics.get()},
+                          {companions.reference.get(), companions.value.get()});
   {
     StopSignal stop([&loop, leads = rank->leads()] {
       if (leads) loop.Stop();

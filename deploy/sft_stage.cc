@@ -1,11 +1,14 @@
 // The supervised stage of ponder-learner.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "data/chat_format.h"
+#include "data/dialogue_file.h"
 #include "data/trace_file.h"
 #include "deploy/learner_rank.h"
 #include "deploy/learner_stages.h"
@@ -37,6 +40,39 @@ absl::StatusOr<std::vector<learner::Example>> LoadExamples(const std::string& pa
   return examples;
 }
 
+// What is longer than the model takes is cut off at its end; a dialogue whose prompt alone is too
+// long is left out; both are counted.
+absl::StatusOr<std::vector<learner::Example>> LoadDialogueExamples(const std::string& path,
+                                                                   const std::string& system_prompt,
+                                                                   size_t max_tokens) {
+  PONDER_ASSIGN_OR_RETURN(const std::vector<data::Dialogue> dialogues, data::LoadDialogues(path));
+  std::vector<learner::Example> examples;
+  int64_t truncated = 0;
+  for (const data::Dialogue& dialogue : dialogues) {
+    learner::Example example;
+    PONDER_ASSIGN_OR_RETURN(example.prompt, data::EncodeChat(dialogue.messages, system_prompt));
+    const data::ThoughtAndAnswer parts = data::SplitThought(dialogue.response);
+    example.response = data::EncodeTrace(parts.thought, parts.answer);
+    if (example.prompt.size() >= max_tokens) continue;
+    const size_t room = max_tokens - example.prompt.size();
+    truncated += example.response.size() > room;
+    example.response.resize(std::min(example.response.size(), room));
+    examples.push_back(std::move(example));
+  }
+  const size_t left_out = dialogues.size() - examples.size();
+  if (examples.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": every prompt has at least the ", max_tokens,
+                     " tokens that the model takes; nothing is left to train on"));
+  }
+  if (left_out > 0 || truncated > 0) {
+    PONDER_LOG(kWarning, path, ": of ", dialogues.size(), " dialogues ", truncated,
+               " were cut off at the model's ", max_tokens, " tokens and ", left_out,
+               " left out, their prompts being longer");
+  }
+  return examples;
+}
+
 }  // namespace
 
 absl::Status RunSft(const StageArguments& arguments) {
@@ -45,9 +81,12 @@ absl::Status RunSft(const StageArguments& arguments) {
   const std::string checkpoints = run.checkpoints("sft");
   PONDER_ASSIGN_OR_RETURN(auto rank,
                           OpenLearnerRank(config, arguments.model, checkpoints, arguments.resume));
+  const int64_t longest = rank->decoder->config().max_position_embeddings;
   PONDER_ASSIGN_OR_RETURN(const std::vector<learner::Example> examples,
-                          LoadExamples(run.traces(), config.data().system_prompt(),
-                                       rank->decoder->config().max_position_embeddings));
+                          arguments.data.empty()
+                              ? LoadExamples(run.traces(), config.data().system_prompt(), longest)
+                              : LoadDialogueExamples(arguments.data, config.data().system_prompt(),
+                                                     static_cast<size_t>(longest)));
   std::unique_ptr<MetricsLog> metrics;
   if (rank->leads()) {
     PONDER_ASSIGN_OR_RETURN(metrics, MetricsLog::Open(run.metrics()));

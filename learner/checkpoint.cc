@@ -24,6 +24,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr absl::string_view kMoments[] = {"exp_avg.", "exp_avg_sq."};
+constexpr char kOptimizerFile[] = "optimizer.safetensors";
+constexpr char kValueFile[] = "value.safetensors";
+constexpr char kValueOptimizerFile[] = "value_optimizer.safetensors";
 
 // The expert of "model.layers.3.mlp.experts.5.up_proj.weight" (5), or -1.
 int64_t ExpertOf(absl::string_view name) {
@@ -138,17 +141,28 @@ absl::StatusOr<std::vector<std::string>> ListCheckpoints(const std::string& fold
 }  // namespace
 
 absl::Status SaveTraining(const std::string& folder, const TrainState& state, moe::Decoder& decoder,
-                          AdamW& optimizer, const Mesh& mesh, int64_t keep) {
+                          AdamW& optimizer, const Mesh& mesh, int64_t keep, ValueModel* value) {
   PONDER_ASSIGN_OR_RETURN(auto weights, decoder.Export(state.version));
   PONDER_ASSIGN_OR_RETURN(auto moments, OptimizerTensors(decoder, optimizer, mesh));
+  std::shared_ptr<const moe::Weights> value_weights, value_moments;
+  if (value != nullptr) {
+    PONDER_ASSIGN_OR_RETURN(value_weights, value->decoder().Export(state.version));
+    PONDER_ASSIGN_OR_RETURN(value_moments,
+                            OptimizerTensors(value->decoder(), value->optimizer(), mesh));
+  }
   if (mesh.world->rank() != 0) return absl::OkStatus();
   const nlohmann::ordered_json json = {{"step", state.step},
                                        {"version", state.version},
                                        {"next_group_id", state.next_group_id},
-                                       {"optimizer_step", state.optimizer_step}};
+                                       {"optimizer_step", state.optimizer_step},
+                                       {"value_step", state.value_step}};
   PONDER_RETURN_IF_ERROR(MakeFolder(folder));
   moe::FolderFiles files = moe::ModelFiles({decoder.config(), std::move(weights)});
-  files["optimizer.safetensors"] = moe::SafetensorsBytes(*moments);
+  files[kOptimizerFile] = moe::SafetensorsBytes(*moments);
+  if (value != nullptr) {
+    files[kValueFile] = moe::SafetensorsBytes(*value_weights);
+    files[kValueOptimizerFile] = moe::SafetensorsBytes(*value_moments);
+  }
   files["state.json"] = json.dump(2) + "\n";
   PONDER_RETURN_IF_ERROR(moe::WriteCheckedFolder(
       absl::StrCat(folder, "/", absl::StrFormat("step-%06d", state.step)), files));
@@ -175,7 +189,8 @@ absl::StatusOr<TrainState> LoadTrainState(const std::string& checkpoint) {
   for (const auto& [key, value] : {std::pair<const char*, int64_t*>{"step", &state.step},
                                    {"version", &state.version},
                                    {"next_group_id", &state.next_group_id},
-                                   {"optimizer_step", &state.optimizer_step}}) {
+                                   {"optimizer_step", &state.optimizer_step},
+                                   {"value_step", &state.value_step}}) {
     if (!json.is_object() || !json.contains(key) || !json[key].is_number_integer()) {
       return absl::DataLossError(absl::StrCat(path, ": no whole number under \"", key,
                                               "\"; resume from an older checkpoint"));
@@ -185,11 +200,15 @@ absl::StatusOr<TrainState> LoadTrainState(const std::string& checkpoint) {
   return state;
 }
 
-absl::Status LoadOptimizer(const std::string& checkpoint, const moe::Decoder& decoder,
-                           AdamW* optimizer) {
-  const std::string path = checkpoint + "/optimizer.safetensors";
+namespace {
+
+absl::StatusOr<std::shared_ptr<const moe::Weights>> ReadTensors(const std::string& path) {
   PONDER_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path));
-  PONDER_ASSIGN_OR_RETURN(auto tensors, moe::ParseSafetensors(std::move(bytes), path));
+  return moe::ParseSafetensors(std::move(bytes), path);
+}
+
+absl::Status LoadMoments(const std::string& path, const moe::Decoder& decoder, AdamW* optimizer) {
+  PONDER_ASSIGN_OR_RETURN(const auto tensors, ReadTensors(path));
   const absl::Span<const moe::Parameter> parameters = decoder.parameters();
   for (size_t i = 0; i < parameters.size(); ++i) {
     for (size_t which = 0; which < 2; ++which) {
@@ -205,6 +224,21 @@ absl::Status LoadOptimizer(const std::string& checkpoint, const moe::Decoder& de
     }
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status LoadOptimizer(const std::string& checkpoint, const moe::Decoder& decoder,
+                           AdamW* optimizer) {
+  return LoadMoments(absl::StrCat(checkpoint, "/", kOptimizerFile), decoder, optimizer);
+}
+
+absl::Status LoadValueModel(const std::string& checkpoint, ValueModel* value) {
+  const std::string path = absl::StrCat(checkpoint, "/", kValueFile);
+  PONDER_ASSIGN_OR_RETURN(const auto weights, ReadTensors(path));
+  PONDER_RETURN_IF_ERROR(Annotate(value->decoder().Load(*weights), path));
+  return LoadMoments(absl::StrCat(checkpoint, "/", kValueOptimizerFile), value->decoder(),
+                     &value->optimizer());
 }
 
 }  // namespace ponder::learner

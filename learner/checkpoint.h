@@ -1,6 +1,7 @@
 // A training checkpoint: a model folder as moe/checkpoint.h writes it, which transformers can load,
-// plus optimizer.safetensors (the moments of AdamW by parameter name) and state.json. Whole or
-// absent; one file serves every parallel layout.
+// plus optimizer.safetensors (the moments of AdamW by parameter name), state.json, and the value
+// model's value.safetensors and value_optimizer.safetensors if there is one. Whole or absent; one
+// file serves every parallel layout.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "learner/adamw.h"
 #include "learner/mesh.h"
+#include "learner/value_model.h"
 #include "moe/checkpoint.h"
 #include "moe/decoder.h"
 
@@ -23,11 +25,14 @@ struct TrainState {
   int64_t version = 0;         // of the weights
   int64_t next_group_id = 0;   // SamplePool::Position; 0 in SFT
   int64_t optimizer_step = 0;  // updates done by AdamW
+  int64_t value_step = 0;      // the same, of the value model
 };
 
-// Writes <folder>/step-000123 and then deletes the oldest beyond `keep`. Collective; rank 0 writes.
+// Writes <folder>/step-000123 and then deletes the oldest beyond `keep`. `value` may be null.
+// Collective; rank 0 writes.
 absl::Status SaveTraining(const std::string& folder, const TrainState& state, moe::Decoder& decoder,
-                          AdamW& optimizer, const Mesh& mesh, int64_t keep);
+                          AdamW& optimizer, const Mesh& mesh, int64_t keep,
+                          ValueModel* value = nullptr);
 
 // The newest checkpoint below `folder`, by step; nullopt when there is none.
 absl::StatusOr<std::optional<std::string>> NewestCheckpoint(const std::string& folder);
@@ -37,5 +42,7 @@ absl::StatusOr<TrainState> LoadTrainState(const std::string& checkpoint);
 // Fills in the optimizer's moments of this rank's parameters.
 absl::Status LoadOptimizer(const std::string& checkpoint, const moe::Decoder& decoder,
                            AdamW* optimizer);
+// Weights and moments of the value model. DataLoss: the checkpoint has none.
+absl::Status LoadValueModel(const std::string& checkpoint, ValueModel* value);
 
 }  // namespace ponder::learner

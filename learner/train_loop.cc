@@ -30,16 +30,29 @@ std::vector<std::vector<int64_t>> Minibatches(int64_t sequences, int64_t parts, 
   return split;
 }
 
+// Experts, over all layers, that got less than a tenth of their even share of the tokens.
+int64_t StarvingExperts(const moe::RouterStats& router) {
+  int64_t starving = 0;
+  for (const std::vector<int64_t>& counts : router.expert_tokens) {
+    const int64_t all = std::accumulate(counts.begin(), counts.end(), int64_t{0});
+    for (const int64_t count : counts)
+      starving += 10 * count * static_cast<int64_t>(counts.size()) < all;
+  }
+  return starving;
+}
+
 }  // namespace
 
 TrainLoop::TrainLoop(const Options& options, const TrainState& start, moe::Decoder& decoder,
-                     Updater& updater, const Mesh& mesh, const Services& services)
+                     Updater& updater, const Mesh& mesh, const Services& services,
+                     const Companions& companions)
     : options_(options),
       state_(start),
       decoder_(decoder),
       updater_(updater),
       mesh_(mesh),
-      services_(services) {}
+      services_(services),
+      companions_(companions) {}
 
 absl::Status TrainLoop::Run() {
   const bool leads = mesh_.world->rank() == 0;
@@ -55,19 +68,14 @@ absl::Status TrainLoop::Run() {
     }
 
     const absl::Time start = absl::Now();
-    PolicyBatch batch;
     std::vector<std::vector<Score>> scores;
-    for (const Group& group : taken.groups) {
-      scores.push_back(reward::ScoreGroup(group, options_.reward));
-      for (size_t i = 0; i < group.samples.size(); ++i) {
-        batch.Append(group.samples[i].rollout, scores.back()[i].advantage);
-      }
-    }
+    PolicyBatch batch = Pack(taken, &scores);
     PONDER_RETURN_IF_ERROR(BroadcastBatch(*mesh_.world, &batch));
-    Updater::Report report;
+    Report report;
     if (command == Command::kTrain) {
+      PONDER_RETURN_IF_ERROR(Judge(&batch));
       PONDER_ASSIGN_OR_RETURN(report, Train(batch));
-      ++state_.version;
+      if (report.trained) ++state_.version;
     }
     ++state_.step;
     PONDER_RETURN_IF_ERROR(Publish());
@@ -93,7 +101,7 @@ absl::StatusOr<TrainLoop::Command> TrainLoop::NextCommand(SamplePool::Taken* tak
                                                           double* wait_seconds) {
   Command command = Command::kFinish;
   absl::Status failure;
-  if (mesh_.world->rank() == 0 && state_.step < options_.steps) {
+  if (mesh_.world->rank() == 0 && state_.step < options_.value_pretrain_steps + options_.steps) {
     const absl::Time start = absl::Now();
     absl::StatusOr<SamplePool::Taken> groups = services_.pool->Take(start + options_.take_timeout);
     *wait_seconds = SecondsSince(start);
@@ -111,21 +119,73 @@ absl::StatusOr<TrainLoop::Command> TrainLoop::NextCommand(SamplePool::Taken* tak
   return command;
 }
 
-absl::StatusOr<Updater::Report> TrainLoop::Train(const PolicyBatch& batch) {
-  Updater::Report total;
+PolicyBatch TrainLoop::Pack(const SamplePool::Taken& taken,
+                            std::vector<std::vector<Score>>* scores) const {
+  PolicyBatch batch;
+  for (const Group& group : taken.groups) {
+    scores->push_back(reward::ScoreGroup(group, options_.reward));
+    for (size_t i = 0; i < group.samples.size(); ++i) {
+      const Score& score = scores->back()[i];
+      const Rollout& rollout = group.samples[i].rollout;
+      const bool truncated = rollout.stop_reason == StopReason::kLength;
+      batch.Append(rollout, {score.reward, group.group_id, score.correct,
+                             !(options_.overlong_filtering && truncated)});
+    }
+  }
+  return batch;
+}
+
+absl::Status TrainLoop::Judge(PolicyBatch* batch) {
+  const ForwardOptions forward{updater_.options().max_tokens_per_microbatch,
+                               updater_.options().temperature};
+  if (companions_.reference != nullptr) {
+    PONDER_ASSIGN_OR_RETURN(batch->reference_logprobs,
+                            ForwardLogprobs(forward, *batch, *companions_.reference, mesh_));
+  }
+  if (options_.proximal) {
+    PONDER_ASSIGN_OR_RETURN(batch->proximal_logprobs,
+                            ForwardLogprobs(forward, *batch, decoder_, mesh_));
+  }
+  if (companions_.value != nullptr) {
+    PONDER_ASSIGN_OR_RETURN(batch->values, companions_.value->Predict(*batch));
+  }
+  ComputeAdvantages(options_.advantage, batch);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TrainLoop::Report> TrainLoop::Train(const PolicyBatch& batch) {
+  Report report;
+  Updater::Report& total = report.policy;
+  if (companions_.value != nullptr) report.explained_variance = ExplainedVariance(batch);
   const std::vector<std::vector<int64_t>> minibatches =
       Minibatches(batch.sequences(), options_.minibatches, options_.seed, state_.step);
   // Only the first mini-batch sees the weights that were published.
   for (const std::vector<int64_t>& chosen : minibatches) {
-    const int64_t on_policy_version = total.tokens == 0 ? state_.version : -1;
+    if (companions_.value != nullptr) {
+      const double lr = WarmupConstant(options_.value_lr, options_.warmup_steps, state_.value_step);
+      PONDER_ASSIGN_OR_RETURN(const ValueModel::Report value,
+                              companions_.value->Update(batch, chosen, lr));
+      ++state_.value_step;
+      report.value_loss += value.loss / static_cast<double>(minibatches.size());
+      report.value_grad_norm = std::max(report.value_grad_norm, value.grad_norm);
+    }
+    if (Pretraining()) continue;
+    if (CountDenominators(batch, chosen).tokens == 0) {
+      ++report.skipped_updates;
+      continue;
+    }
+    const int64_t on_policy_version = report.trained ? -1 : state_.version;
     const double lr = LearningRate(state_.optimizer_step);
-    PONDER_ASSIGN_OR_RETURN(const Updater::Report report,
+    PONDER_ASSIGN_OR_RETURN(const Updater::Report update,
                             updater_.PolicyUpdate(batch, chosen, on_policy_version, lr));
     ++state_.optimizer_step;
-    total.Add(report);
+    report.trained = true;
+    total.Add(update);
   }
-  total.stats.loss /= static_cast<double>(minibatches.size());
-  return total;
+  const double updates = static_cast<double>(minibatches.size()) - report.skipped_updates;
+  total.stats.loss /= std::max(updates, 1.0);
+  total.stats.positive_nll /= std::max(updates, 1.0);
+  return report;
 }
 
 double TrainLoop::LearningRate(int64_t update) const {
@@ -141,13 +201,13 @@ absl::Status TrainLoop::Publish() {
 
 absl::Status TrainLoop::Save() {
   return SaveTraining(options_.checkpoints, state_, decoder_, updater_.optimizer(), mesh_,
-                      options_.keep_checkpoints);
+                      options_.keep_checkpoints, companions_.value);
 }
 
 absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
-                            const std::vector<std::vector<Score>>& scores,
-                            const Updater::Report& report, double wait_seconds,
-                            double train_seconds) {
+                            const std::vector<std::vector<Score>>& scores, const Report& step,
+                            double wait_seconds, double train_seconds) {
+  const Updater::Report& report = step.policy;
   // Accuracy and length are of everything that was sampled, degenerate groups included.
   double correct = 0, tokens = 0, truncated = 0, unparsable = 0, samples = 0;
   const auto count = [&](const Sample& sample) {
@@ -166,8 +226,9 @@ absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
       count(sample);
       reward += scores[g][i].reward;
       ++trained;
-      // The update made version `state_.version` from the one before it.
-      const int64_t lag = state_.version - 1 - sample.rollout.segments.front().weight_version;
+      // An update made version `state_.version` from the one before it.
+      const int64_t lag =
+          state_.version - step.trained - sample.rollout.segments.front().weight_version;
       staleness_max = std::max(staleness_max, lag);
       if (lag >= static_cast<int64_t>(staleness.size())) staleness.resize(lag + 1);
       ++staleness[lag];
@@ -176,10 +237,10 @@ absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
   for (const Sample& sample : taken.dropped) count(sample);
   const auto mean = [](double sum, double n) { return n > 0 ? sum / n : 0.0; };
   const PolicyStats& stats = report.stats;
-  return services_.metrics->Write({
+  nlohmann::ordered_json line = {
       {"event", "rl_step"},
       {"step", state_.step},
-      {"steps", options_.steps},
+      {"steps", options_.value_pretrain_steps + options_.steps},
       {"version", state_.version},
       {"reward", mean(reward, trained)},
       {"accuracy", mean(correct, samples)},
@@ -196,6 +257,7 @@ absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
       {"lr", LearningRate(state_.optimizer_step - 1)},
       {"router_entropy", mean(report.router.entropy_sum, report.router.tokens)},
       {"expert_load", report.router.MeanLoadImbalance()},
+      {"starving_experts", StarvingExperts(report.router)},
       {"groups", taken.groups.size()},
       {"degenerate_groups", taken.degenerate_groups},
       {"retried_samples", taken.retried_samples},
@@ -209,7 +271,21 @@ absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
       {"wait_seconds", wait_seconds},
       {"train_seconds", train_seconds},
       {"seconds", wait_seconds + train_seconds},
-  });
+  };
+  if (companions_.value != nullptr) {
+    line["pretraining"] = !step.trained && state_.step <= options_.value_pretrain_steps;
+    line["value_loss"] = step.value_loss;
+    line["value_grad_norm"] = step.value_grad_norm;
+    line["explained_variance"] = step.explained_variance;
+  }
+  if (companions_.reference != nullptr) {
+    line["reference_kl"] = mean(stats.reference_kl, stats.tokens);
+  }
+  if (options_.proximal) line["corrected"] = mean(stats.corrected, stats.tokens);
+  if (updater_.options().objective.positive_nll_coef != 0)
+    line["positive_nll"] = stats.positive_nll;
+  if (options_.overlong_filtering) line["skipped_updates"] = step.skipped_updates;
+  return services_.metrics->Write(line);
 }
 
 }  // namespace ponder::learner

@@ -1,14 +1,13 @@
-// Updater: one optimizer update from a batch: forward, loss, backward, sum of gradients over ranks,
-// clip, AdamW. A machine; every rank has one and calls it with the same arguments in the same
+// Updater: one optimizer update of the policy from a batch: forward, objective, backward, and the
+// gradient step. A machine; every rank has one and calls it with the same arguments in the same
 // order.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "learner/adamw.h"
+#include "learner/gradient_step.h"
 #include "learner/mesh.h"
 #include "learner/objective.h"
 #include "learner/policy_batch.h"
@@ -19,11 +18,10 @@ namespace ponder::learner {
 class Updater {
  public:
   struct Options {
-    AdamW::Options adamw;
-    double max_grad_norm = 1;  // of the gradient over all parameters
+    GradientStep::Options step;
     int64_t max_tokens_per_microbatch = 16384;
     double temperature = 1;  // of the policy, as at sampling
-    PolicyLossOptions policy_loss;
+    ObjectiveOptions objective;
   };
   // What one update did, summed over ranks: the same on each.
   struct Report {
@@ -40,32 +38,32 @@ class Updater {
   // `decoder` and `mesh` outlive it.
   Updater(const Options& options, moe::Decoder& decoder, const Mesh& mesh);
 
-  // One DAPO update from the sequences `chosen`. Tokens sampled under `version`, the weights now in
-  // the decoder, are on-policy: the gap between their two log-probs is reported. `chosen` must not
-  // be empty.
+  // One policy update from the sequences `chosen`, whose advantages are filled in. Tokens sampled
+  // under `version`, the weights now in the decoder, are on-policy: the gap between their two
+  // log-probs is reported. At least one of `chosen` must be included.
   absl::StatusOr<Report> PolicyUpdate(const PolicyBatch& batch, absl::Span<const int64_t> chosen,
                                       int64_t version, double lr);
   // One supervised update: mean NLL of the response tokens.
   absl::StatusOr<Report> SupervisedUpdate(const PolicyBatch& batch, double lr);
 
-  AdamW& optimizer() { return optimizer_; }
+  // For updates by another objective than these.
+  GradientStep& gradient_step() { return step_; }
+  AdamW& optimizer() { return step_.optimizer(); }
+  const Options& options() const { return options_; }
 
  private:
-  enum class Objective { kPolicy, kSupervised };
-  absl::StatusOr<Report> Update(Objective objective, const PolicyBatch& batch,
+  enum class Kind { kPolicy, kSupervised };
+  absl::StatusOr<Report> Update(Kind kind, const PolicyBatch& batch,
                                 absl::Span<const int64_t> chosen, int64_t version, double lr);
   // Forward and backward of one micro-batch; gradients add up in the parameters.
-  absl::Status Accumulate(Objective objective, const PolicyBatch& batch,
-                          absl::Span<const int64_t> sequences, int64_t version, double denominator,
-                          Report* report);
-  absl::Status SumGradients();
-  absl::StatusOr<double> GradNorm();
+  absl::Status Accumulate(Kind kind, const PolicyBatch& batch, absl::Span<const int64_t> sequences,
+                          int64_t version, const Denominators& denominators, Report* report);
   absl::Status SumReport(Report* report);
 
   const Options options_;
   moe::Decoder& decoder_;
   const Mesh& mesh_;
-  AdamW optimizer_;
+  GradientStep step_;
 };
 
 }  // namespace ponder::learner

@@ -15,6 +15,7 @@
 #include "proto/config_check.h"
 #include "proto/config_keys.h"
 #include "proto/config_value.h"
+#include "proto/recipes.h"
 #include "yaml-cpp/eventhandler.h"
 #include "yaml-cpp/yaml.h"
 
@@ -237,8 +238,13 @@ absl::StatusOr<v1::Config> ParseConfig(absl::string_view yaml, const std::string
   v1::Config config;
   Places places;
   PONDER_RETURN_IF_ERROR(ReadYaml(yaml, name, config, places));
+  // A recipe named on the command line is meant whole: the file may hold the parts of another.
+  for (const std::string& text : overrides) {
+    if (absl::StartsWith(text, "rl.algorithm=")) ClearRecipe(config.mutable_rl());
+  }
   for (const std::string& text : overrides)
     PONDER_RETURN_IF_ERROR(ApplyOverride(text, config, places));
+  ApplyRecipe(config.mutable_rl());
   const std::optional<ConfigProblem> problem = FindConfigProblem(config);
   if (!problem.has_value()) return config;
   // The defaults fit each other, so somebody gave one of the keys.

@@ -45,6 +45,20 @@ absl::Status TokenIds(absl::string_view path, absl::string_view field,
   return absl::OkStatus();
 }
 
+v1::StopReason ToWire(StopReason reason) {
+  switch (reason) {
+    case StopReason::kEndOfSequence:
+      return v1::STOP_REASON_END_OF_SEQUENCE;
+    case StopReason::kLength:
+      return v1::STOP_REASON_LENGTH;
+    case StopReason::kStop:
+      return v1::STOP_REASON_STOP;
+    case StopReason::kCancelled:  // never handed in
+      return v1::STOP_REASON_UNSPECIFIED;
+  }
+  return v1::STOP_REASON_UNSPECIFIED;
+}
+
 v1::DType ToWire(DType dtype) {
   switch (dtype) {
     case DType::kF32:
@@ -113,6 +127,8 @@ absl::StatusOr<StopReason> FromWire(v1::StopReason wire, absl::string_view path)
       return StopReason::kEndOfSequence;
     case v1::STOP_REASON_LENGTH:
       return StopReason::kLength;
+    case v1::STOP_REASON_STOP:
+      return StopReason::kStop;
     default:
       return Malformed(path, "stop_reason", static_cast<int>(wire), " is not a stop reason");
   }
@@ -215,10 +231,9 @@ v1::Rollout ToWire(const Rollout& rollout) {
     v1::Segment* part = wire.add_segments();
     part->set_weight_version(segment.weight_version);
     part->set_first_token(segment.first_token);
+    if (segment.kv_version != segment.weight_version) part->set_kv_version(segment.kv_version);
   }
-  wire.set_stop_reason(rollout.stop_reason == StopReason::kEndOfSequence
-                           ? v1::STOP_REASON_END_OF_SEQUENCE
-                           : v1::STOP_REASON_LENGTH);
+  wire.set_stop_reason(ToWire(rollout.stop_reason));
   wire.set_generate_seconds(rollout.generate_seconds);
   return wire;
 }
@@ -332,6 +347,11 @@ absl::StatusOr<Rollout> FromWire(const v1::Rollout& wire, absl::string_view path
                        " lies beyond the ", wire.tokens_size(), " tokens");
     }
     last = {segment.weight_version(), segment.first_token()};
+    if (segment.has_kv_version()) last.kv_version = segment.kv_version();
+    if (last.kv_version < 0 || last.kv_version > last.weight_version) {
+      return Malformed(path, absl::StrCat(field, ".kv_version"), last.kv_version,
+                       " is not between 0 and the segment's weight_version, ", last.weight_version);
+    }
     rollout.segments.push_back(last);
   }
   PONDER_ASSIGN_OR_RETURN(rollout.stop_reason, FromWire(wire.stop_reason(), path));

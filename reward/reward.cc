@@ -1,28 +1,15 @@
 #include "reward/reward.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/check.h"
+#include "reward/advantage.h"
 
 namespace ponder::reward {
 namespace {
 
 bool IsCorrect(const Sample& sample) {
   return sample.verdict.outcome == Verdict::Outcome::kCorrect;
-}
-
-// Deviations are taken from the first reward: rewards that are all equal give exactly zero.
-void SetAdvantages(std::vector<Score>& scores) {
-  const auto count = static_cast<double>(scores.size());
-  double mean = 0;
-  for (const Score& score : scores) mean += (score.reward - scores[0].reward) / count;
-  mean += scores[0].reward;
-  double variance = 0;
-  for (const Score& score : scores)
-    variance += (score.reward - mean) * (score.reward - mean) / count;
-  const double scale = std::sqrt(variance) + 1e-6;
-  for (Score& score : scores) score.advantage = (score.reward - mean) / scale;
 }
 
 }  // namespace
@@ -42,12 +29,15 @@ std::vector<Score> ScoreGroup(const Group& group, const RewardOptions& options) 
                  ": nothing is known about the answer");
     Score score;
     score.correct = IsCorrect(sample);
-    score.correctness = score.correct ? 1 : 0;
+    score.correctness = score.correct ? 1 : options.wrong;
     score.overlong = OverlongPenalty(static_cast<int64_t>(sample.rollout.tokens.size()), options);
     score.reward = score.correctness + score.overlong;
     scores.push_back(score);
   }
-  if (!scores.empty()) SetAdvantages(scores);
+  std::vector<double> rewards;
+  for (const Score& score : scores) rewards.push_back(score.reward);
+  const std::vector<double> advantages = GroupNormalised(rewards);
+  for (size_t i = 0; i < scores.size(); ++i) scores[i].advantage = advantages[i];
   return scores;
 }
 

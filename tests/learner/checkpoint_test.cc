@@ -2,6 +2,8 @@
 // happened.
 #include "learner/checkpoint.h"
 
+#include <ATen/ATen.h>
+
 #include <filesystem>
 #include <fstream>
 #include <numeric>

@@ -1,6 +1,7 @@
 // A tiny model and learner ranks as threads, for the tests of learner/.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -54,7 +55,17 @@ inline PolicyBatch RandomBatch(uint64_t seed, int64_t sequences) {
       rollout.logprobs.push_back(static_cast<float>(-3.8 + 0.3 * rng.NextGaussian()));
     }
     rollout.segments = {{0, 0}};
-    batch.Append(rollout, rng.NextGaussian());
+    batch.Append(rollout, {rng.NextGaussian(), s / 3, rng.NextInt(0, 1) == 1});
+    // One advantage a response, as outcome rewards give.
+    const auto advantage = static_cast<float>(rng.NextGaussian());
+    std::fill(batch.advantages.begin() + batch.response_start(s), batch.advantages.end(),
+              advantage);
+  }
+  // What other models say of it.
+  for (auto* column :
+       {&batch.proximal_logprobs, &batch.reference_logprobs, &batch.values, &batch.returns}) {
+    for (const float logprob : batch.behaviour_logprobs)
+      column->push_back(logprob + static_cast<float>(0.3 * rng.NextGaussian()));
   }
   return batch;
 }

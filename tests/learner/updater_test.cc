@@ -3,7 +3,9 @@
 #include "learner/updater.h"
 
 #include <cmath>
+#include <cstring>
 #include <numeric>
+#include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -17,19 +19,37 @@ struct Trace {
   std::vector<float> weights;  // after the last update
 };
 
-// Five policy updates, or five supervised ones, on the same batches.
-Trace FiveUpdates(int ranks, int expert_parallel, int64_t max_tokens, bool supervised) {
+// "supervised", or a policy loss with every regulariser and correction on.
+Updater::Options OptionsOf(const std::string& kind) {
   Updater::Options options;
+  if (kind == "supervised" || kind == "dapo") return options;
+  options.objective.policy_loss = kind;
+  options.objective.aggregation =
+      kind == "gspo" ? Aggregation::kSequenceMean : Aggregation::kConstantLength;
+  options.objective.constant_length = 12;
+  options.objective.kl_coef = 0.1;
+  options.objective.entropy_coef = 0.05;
+  options.objective.positive_nll_coef = 0.1;
+  options.objective.correction.kind = RatioCorrection::Kind::kTruncate;
+  return options;
+}
+
+// Five updates of a kind, on the same batches.
+Trace FiveUpdates(int ranks, int expert_parallel, int64_t max_tokens, const std::string& kind) {
+  Updater::Options options = OptionsOf(kind);
   options.max_tokens_per_microbatch = max_tokens;
   Trace trace;
   const auto statuses =
       OnRanks(ranks, expert_parallel, options, [&](TestRank& rank) -> absl::Status {
         for (uint64_t step = 0; step < 5; ++step) {
-          const PolicyBatch batch = RandomBatch(step + 1, 13);
+          PolicyBatch batch = RandomBatch(step + 1, 13);
+          if (kind != "supervised") batch.included[4] = 0;
+          if (kind == "dapo") batch.proximal_logprobs.clear();
           std::vector<int64_t> all(13);
           std::iota(all.begin(), all.end(), 0);
-          const auto report = supervised ? rank.updater->SupervisedUpdate(batch, 1e-3)
-                                         : rank.updater->PolicyUpdate(batch, all, 0, 1e-3);
+          const auto report = kind == "supervised"
+                                  ? rank.updater->SupervisedUpdate(batch, 1e-3)
+                                  : rank.updater->PolicyUpdate(batch, all, 0, 1e-3);
           if (!report.ok()) return report.status();
           if (rank.mesh.world->rank() == 0) {
             trace.losses.push_back(report->stats.loss);
@@ -60,7 +80,7 @@ void ExpectSame(const Trace& got, const Trace& want, double tolerance) {
   ASSERT_EQ(got.weights.size(), want.weights.size());
 }
 
-class UpdaterLayouts : public testing::TestWithParam<bool> {};
+class UpdaterLayouts : public testing::TestWithParam<std::string> {};
 
 TEST_P(UpdaterLayouts, MicrobatchesDoNotMatter) {
   const Trace whole = FiveUpdates(1, 1, 100000, GetParam());
@@ -79,7 +99,46 @@ TEST_P(UpdaterLayouts, ExpertParallelDoesNotMatter) {
   ExpectSame(FiveUpdates(4, 2, 64, GetParam()), whole, 1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(PolicyAndSupervised, UpdaterLayouts, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(Objectives, UpdaterLayouts,
+                         testing::Values("supervised", "dapo", "clip", "gspo", "cispo"),
+                         [](const auto& info) { return info.param; });
+
+// One update's gradient, as a batch in so many micro-batches: the same to 1e-6 of its norm.
+TEST_P(UpdaterLayouts, GradientsAreTheSameToAMillionth) {
+  const auto gradient = [&](int64_t max_tokens) {
+    Updater::Options options = OptionsOf(GetParam());
+    options.max_tokens_per_microbatch = max_tokens;
+    std::vector<float> flat;
+    const auto statuses = OnRanks(1, 1, options, [&](TestRank& rank) -> absl::Status {
+      const PolicyBatch batch = RandomBatch(77, 16);
+      std::vector<int64_t> all(16);
+      std::iota(all.begin(), all.end(), 0);
+      const auto report = GetParam() == "supervised"
+                              ? rank.updater->SupervisedUpdate(batch, 1e-9)
+                              : rank.updater->PolicyUpdate(batch, all, 0, 1e-9);
+      if (!report.ok()) return report.status();
+      for (const auto& span :
+           {rank.decoder->replicated_gradients(), rank.decoder->expert_gradients()})
+        flat.insert(flat.end(), span.begin(), span.end());
+      return absl::OkStatus();
+    });
+    EXPECT_TRUE(statuses[0].ok()) << statuses[0];
+    return flat;
+  };
+  const std::vector<float> whole = gradient(100000);
+  double norm = 0;
+  for (const float x : whole) norm += double{x} * x;
+  ASSERT_GT(norm, 0);
+  // 16 sequences of 2 to 18 tokens: in about 2, 4 and 16 parts.
+  for (const int64_t max_tokens : {90, 45, 1}) {
+    const std::vector<float> parts = gradient(max_tokens);
+    ASSERT_EQ(parts.size(), whole.size());
+    double error = 0;
+    for (size_t i = 0; i < whole.size(); ++i)
+      error += (double{parts[i]} - whole[i]) * (double{parts[i]} - whole[i]);
+    EXPECT_LT(std::sqrt(error / norm), 1e-6) << max_tokens << " tokens a micro-batch";
+  }
+}
 
 TEST(Updater, SupervisedUpdatesLowerTheLoss) {
   Updater::Options options;
@@ -99,9 +158,16 @@ TEST(Updater, SupervisedUpdatesLowerTheLoss) {
 
 TEST(Updater, PolicyUpdateRaisesTheRewardedSequence) {
   Updater::Options options;
+  // The behaviour log-probs are made up: none of the ratios is to be clipped.
+  options.objective.clip_low = 1;
+  options.objective.clip_high = 1000;
   const auto statuses = OnRanks(1, 1, options, [&](TestRank& rank) -> absl::Status {
     PolicyBatch batch = RandomBatch(4, 2);
-    batch.advantages = {1, -1};
+    batch.proximal_logprobs.clear();
+    for (int64_t t = 0; t < batch.starts.back(); ++t) {
+      const bool response = t >= batch.response_start(t < batch.starts[1] ? 0 : 1);
+      batch.advantages[t] = !response ? 0.f : t < batch.starts[1] ? 1.f : -1.f;
+    }
     const auto sum_logprob = [&](int64_t s) {
       moe::PackedBatch packed;
       std::vector<int32_t> rows, targets;

@@ -202,6 +202,9 @@ TEST(Config, ValuesThatMustFitEachOther) {
        "rl.overlong_cache = 96 must be less than rl.max_response_tokens = 96"},
       {"rl.minibatches=49", "rl.minibatches = 49 must not exceed rl.groups_per_step = 48"},
       {"rl.group_size=1", "rl.group_size = 1 is too small for rl.dynamic_sampling = true"},
+      {"rl.ratio_correction=mask",
+       "rl.ratio_correction = \"mask\" needs rl.proximal = \"behaviour\""},
+      {"rl.value.pretrain_steps=3", "rl.value.pretrain_steps = 3 needs rl.advantage = \"grpo\""},
       {"learner.expert_parallel=2", "learner.expert_parallel = 2 must divide learner.ranks = 1"},
       {"learner.listen=localhost", "learner.listen = \"localhost\" must be host:port"},
       {"learner.listen=localhost:65536", "must be host:port"},
@@ -229,6 +232,42 @@ TEST(Config, CheckConfigSeesWhatLoadConfigSees) {
   EXPECT_TRUE(CheckConfig(config).ok());
   config.mutable_rl()->set_steps(-1);
   EXPECT_EQ(CheckConfig(config).message(), "key rl.steps must be at least 0, not -1");
+}
+
+TEST(Config, ARecipeSetsTheKeysThatNobodyGave) {
+  auto config =
+      ParseConfig("rl: {algorithm: vapo, clip_high: 0.3}", "x.yaml", {"rl.gae_length_alpha=2"});
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->rl().advantage(), "gae");
+  EXPECT_EQ(config->rl().positive_nll_coef(), 0.1);
+  EXPECT_EQ(config->rl().clip_high(), 0.3) << "given in the file";
+  EXPECT_EQ(config->rl().gae_length_alpha(), 2) << "given after --set";
+  EXPECT_FALSE(config->rl().dynamic_sampling());
+  // The file of an earlier run spells out its recipe; another one after --set is meant whole.
+  config = ParseConfig(PrintConfig(*config), "x.yaml", {"rl.algorithm=gspo", "rl.kl_coef=0.5"});
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->rl().policy_loss(), "gspo");
+  EXPECT_EQ(config->rl().advantage(), "grpo");
+  EXPECT_EQ(config->rl().clip_high(), 4e-4);
+  EXPECT_EQ(config->rl().kl_coef(), 0.5);
+  EXPECT_EQ(config->rl().value().pretrain_steps(), 0);
+}
+
+TEST(Config, EveryRecipeIsSound) {
+  const auto& names = v1::RlConfig::descriptor()
+                          ->FindFieldByName("algorithm")
+                          ->options()
+                          .GetRepeatedExtension(v1::one_of);
+  EXPECT_EQ(names.size(), 10);
+  for (const std::string& name : names) {
+    const auto config = ParseConfig("", "x.yaml", {absl::StrCat("rl.algorithm=", name)});
+    ASSERT_TRUE(config.ok()) << config.status();
+    if (name != "dapo") {
+      v1::Config others = *config;
+      others.mutable_rl()->clear_algorithm();
+      EXPECT_NE(PrintConfig(others), PrintConfig(v1::Config())) << name << " is not in the table";
+    }
+  }
 }
 
 TEST(Config, PrintedConfigReadsBackTheSame) {

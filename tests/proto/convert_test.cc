@@ -59,6 +59,7 @@ v1::Rollout WireRollout() {
   auto* second = wire.add_segments();
   second->set_weight_version(5);
   second->set_first_token(2);
+  second->set_kv_version(4);
   wire.set_stop_reason(v1::STOP_REASON_END_OF_SEQUENCE);
   wire.set_generate_seconds(0.75);
   return wire;
@@ -138,6 +139,8 @@ TEST(Convert, WordsMeanWhatTheWireSays) {
   ASSERT_EQ(rollout->segments.size(), 2u);
   EXPECT_EQ(rollout->segments[1].weight_version, 5);
   EXPECT_EQ(rollout->segments[1].first_token, 2);
+  EXPECT_EQ(rollout->segments[1].kv_version, 4);
+  EXPECT_EQ(rollout->segments[0].kv_version, 4) << "absent: that of the weights";
   EXPECT_EQ(rollout->stop_reason, StopReason::kEndOfSequence);
   EXPECT_EQ(rollout->generate_seconds, 0.75);
 
@@ -247,6 +250,7 @@ TEST(Convert, RefusesMalformedRollouts) {
        {"rollout.segments[1].first_token", [](R& r) { r.mutable_segments(1)->set_first_token(0); }},
        {"rollout.segments[1].first_token", [](R& r) { r.mutable_segments(1)->set_first_token(4); },
         "4 tokens"},
+       {"rollout.segments[1].kv_version", [](R& r) { r.mutable_segments(1)->set_kv_version(6); }},
        {"rollout.segments[0].weight_version",
         [](R& r) { r.mutable_segments(0)->set_weight_version(-1); }},
        {"rollout.segments[1].weight_version",

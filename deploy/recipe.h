@@ -1,0 +1,13 @@
+// From the keys of rl to what the learner takes: the only place that maps one to the other.
+#pragma once
+
+#include "learner/advantage.h"
+#include "learner/objective.h"
+#include "proto/config.pb.h"
+
+namespace ponder::deploy {
+
+learner::AdvantageOptions AdvantageOf(const v1::RlConfig& rl);
+learner::ObjectiveOptions ObjectiveOf(const v1::RlConfig& rl);
+
+}  // namespace ponder::deploy

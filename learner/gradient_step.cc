@@ -1,0 +1,48 @@
+#include "learner/gradient_step.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "base/status.h"
+
+namespace ponder::learner {
+namespace {
+
+double SumOfSquares(absl::Span<const float> values) {
+  double sum = 0;
+  for (const float value : values) sum += double{value} * value;
+  return sum;
+}
+
+}  // namespace
+
+GradientStep::GradientStep(const Options& options, moe::Decoder& decoder, const Mesh& mesh)
+    : options_(options),
+      decoder_(decoder),
+      mesh_(mesh),
+      optimizer_(options.adamw, decoder.parameters()) {}
+
+absl::StatusOr<double> GradientStep::Sum() {
+  if (mesh_.world->size() > 1) {
+    PONDER_RETURN_IF_ERROR(mesh_.world->AllReduceSum(decoder_.replicated_gradients()));
+    PONDER_RETURN_IF_ERROR(mesh_.expert_data->AllReduceSum(decoder_.expert_gradients()));
+  }
+  double experts = SumOfSquares(decoder_.expert_gradients());
+  PONDER_RETURN_IF_ERROR(mesh_.expert->AllReduceSum(absl::MakeSpan(&experts, 1)));
+  return std::sqrt(SumOfSquares(decoder_.replicated_gradients()) + experts);
+}
+
+absl::Status GradientStep::Apply(double loss, double grad_norm, double lr) {
+  if (!std::isfinite(grad_norm) || !std::isfinite(loss)) {
+    return absl::InternalError(absl::StrCat(
+        "loss ", loss, " or gradient norm ", grad_norm, " is not finite at learning rate ", lr,
+        "; the weights were left as they were; lower the learning rate"));
+  }
+  optimizer_.Step(lr, std::min(1.0, options_.max_grad_norm / (grad_norm + 1e-6)));
+  decoder_.WeightsChanged();
+  return absl::OkStatus();
+}
+
+}  // namespace ponder::learner
