@@ -7,7 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "verifier/choice/choice_grader.h"
+#include "verifier/code/code_grader.h"
 #include "verifier/math/math_grader.h"
+#include "verifier/puzzle/puzzle_grader.h"
 
 namespace ponder::verifier {
 
@@ -22,7 +25,10 @@ absl::StatusOr<const Grader*> Graders::Find(absl::string_view kind) const {
 
 Graders::Map ShippedGraders() {
   Graders::Map by_kind;
+  by_kind["choice"] = std::make_unique<ChoiceGrader>();
+  by_kind["code"] = std::make_unique<CodeGrader>();
   by_kind["math"] = std::make_unique<MathGrader>();
+  by_kind["puzzle"] = std::make_unique<PuzzleGrader>();
   return by_kind;
 }
 

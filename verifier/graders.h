@@ -24,7 +24,7 @@ class Graders {
   Map by_kind_;
 };
 
-// The kinds that Ponder ships and that need nothing else: "math".
+// The kinds that Ponder ships and that need nothing else: "choice", "code", "math", "puzzle".
 Graders::Map ShippedGraders();
 Graders MakeGraders();  // of those
 

@@ -15,6 +15,10 @@ struct Known {
   Outcome outcome;
 };
 
+constexpr char kTwentyFour[] = R"({"family":"24","instance":{"numbers":[1,2,3,4]}})";
+constexpr char kDouble[] =
+    R"({"language":"python","tests":{"stdin":[{"input":"3\n","output":"6\n"}]}})";
+
 constexpr Known kKnown[] = {
     {"math", "\\frac{1}{2}", "<think>0.7?</think> so \\boxed{0.5}", Outcome::kCorrect},
     {"math", "2\\sqrt{3}", "#### \\sqrt{12}", Outcome::kCorrect},
@@ -25,6 +29,12 @@ constexpr Known kKnown[] = {
     {"math", "5", "", Outcome::kUnparsable},
     {"math", "10^9", "\\boxed{9^{9^{9^9}}}", Outcome::kTimeout},
     {"math", "", "\\boxed{5}", Outcome::kError},
+    {"choice", "B", "<think>A or B?</think> The answer is B.", Outcome::kCorrect},
+    {"choice", "B", "The answer is A, B, C or D.", Outcome::kWrong},
+    {"puzzle", kTwentyFour, "<think>hm</think> (1+2+3)*4", Outcome::kCorrect},
+    {"puzzle", kTwentyFour, "1+2+3*4", Outcome::kWrong},
+    // That the jail holds is asked before the first program runs: see CodeGrader.
+    {"code", kDouble, "<think>a program", Outcome::kUnparsable},
 };
 
 constexpr absl::Duration kPatience = absl::Seconds(5);  // for one answer

@@ -67,7 +67,7 @@ TEST(Offline, NamesBrokenLinesAndGradesTheOthers) {
   EXPECT_THAT(report->broken_lines, testing::ElementsAre(3, 4, 5));
   EXPECT_EQ(errors.str(),
             "line 3: not JSON\n"
-            "line 4: no grader of kind 'alchemy'; known: math\n"
+            "line 4: no grader of kind 'alchemy'; known: choice, code, math, puzzle\n"
             "line 5: 'gold' is not a string\n");
 }
 
