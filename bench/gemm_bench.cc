@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 #include "moe/kernels/gemm.h"
@@ -56,6 +57,10 @@ void Measure(const char* name, int64_t m, int64_t n, int64_t k, int threads, Bod
   std::fflush(stdout);
 }
 
+constexpr std::pair<const char*, WeightType> kTypes[] = {{"gemm", WeightType::kFloat32},
+                                                         {"gemm_bf16", WeightType::kBfloat16},
+                                                         {"gemm_int8", WeightType::kInt8}};
+
 void Run(int threads) {
   ThreadPool pool(threads);
   for (const int64_t size : {128, 512, 1024}) {
@@ -63,10 +68,12 @@ void Run(int threads) {
       const std::vector<float> a(m * size, 0.5f);
       const std::vector<float> b(size * size, 0.25f);
       std::vector<float> c(m * size);
-      PackedMatrix packed;
-      packed.Pack(pool, b.data(), size, size, 1, size);
-      Measure("gemm", m, size, size, threads,
-              [&] { Gemm(pool, a.data(), size, 1, m, packed, c.data(), size); });
+      for (const auto& [name, type] : kTypes) {
+        PackedMatrix packed;
+        packed.Pack(pool, b.data(), size, size, 1, size, type);
+        Measure(name, m, size, size, threads,
+                [&] { Gemm(pool, a.data(), size, 1, m, packed, c.data(), size); });
+      }
     }
     // A weight's gradient: A and B are activations of 2048 tokens, packed on the way.
     constexpr int64_t kTokens = 2048;

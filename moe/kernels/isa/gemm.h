@@ -51,9 +51,24 @@ static void Widen(const isa::GemmTileArgs& g, int64_t first_panel, int64_t panel
   }
 }
 
-// A narrow B, a block at a time: widened once, then multiplied with all rows.
+// A few rows by a narrow B, widened in registers.
+template <typename B>
+static void FewRows(const isa::GemmTileArgs& g, const B& b) {
+  RowBlockOf<false>(g.m, g.a, g.row_stride, 1, g.k, b, g.n, g.c, g.ldc, g.accumulate);
+}
+
+// A narrow B: widened in registers for a few rows; for more a block at a time, widened once, then
+// multiplied with all rows.
 static void NarrowGemmTile(const isa::GemmTileArgs& g) {
   constexpr int64_t kPanel = isa::kPanel;
+  if (g.m <= kMostRows) {
+    if (g.type == isa::WeightType::kBfloat16) {
+      FewRows(g, Bf16Panels{static_cast<const uint16_t*>(g.panels), g.k * kPanel});
+    } else {
+      FewRows(g, Int8Panels{static_cast<const char*>(g.panels), isa::PanelBytes(g.type, g.k), 0});
+    }
+    return;
+  }
   constexpr int64_t kGroup = isa::kWidenPanels * kPanel;
   for (int64_t j = 0; j < g.n; j += kGroup) {
     const int64_t n = g.n - j < kGroup ? g.n - j : kGroup;

@@ -3,32 +3,118 @@
 // depend on its neighbours.
 #pragma once
 
+#include <stdint.h>
+
+#include <type_traits>
+
 #include "moe/kernels/isa/simd.h"
+#include "moe/kernels/isa/table.h"
 
 namespace ponder::kernels::PONDER_ISA {
 
-// B [k, columns]: vector u starts at b + (u / 2) * pair_stride + (u % 2) * 16, row kk is `ld`
-// further on. A plain row-major matrix has pair_stride 32.
+// Where MicroTile takes the rows of B [k, columns] from. Each kind of B has From(column), for a
+// multiple of 16; kRun, the rows that one Run passes; and Begin<U>(row), for a multiple of kRun: a
+// Run over U vectors of 16 columns, whose At(u) is a vector of the row and whose Next() goes on.
+
+// Floats: vector u starts at data + (u / 2) * pair_stride + (u % 2) * 16, row kk is `ld` further
+// on. A plain row-major matrix has pair_stride 32.
 struct MatrixB {
+  static constexpr int64_t kRun = INT64_MAX;
   const float* data;
   int64_t ld;
   int64_t pair_stride;
+
+  struct Run {
+    const float* row;
+    int64_t ld;
+    int64_t pair_stride;
+    PONDER_INLINE_MEMBER const float* Address(int u) const {
+      return row + (u / 2) * pair_stride + (u % 2) * kLanes;
+    }
+    PONDER_INLINE_MEMBER F16 At(int u) const { return Load(Address(u)); }
+    PONDER_INLINE_MEMBER void Next() { row += ld; }
+  };
+  PONDER_INLINE_MEMBER MatrixB From(int64_t column) const {
+    return {data + column / (2 * kLanes) * pair_stride + column % (2 * kLanes), ld, pair_stride};
+  }
+  template <int U>
+  PONDER_INLINE_MEMBER Run Begin(int64_t row) const {
+    return {data + row * ld, ld, pair_stride};
+  }
 };
 
-template <int R>
+// Packed panels of bfloat16.
+struct Bf16Panels {
+  static constexpr int64_t kRun = INT64_MAX;
+  const uint16_t* data;
+  int64_t panel;  // elements of one
+
+  struct Run {
+    const uint16_t* row;
+    int64_t panel;
+    PONDER_INLINE_MEMBER F16 At(int u) const {
+      return LoadBf16(row + (u / 2) * panel + (u % 2) * kLanes);
+    }
+    PONDER_INLINE_MEMBER void Next() { row += isa::kPanel; }
+  };
+  PONDER_INLINE_MEMBER Bf16Panels From(int64_t column) const {
+    return {data + column / isa::kPanel * panel + column % isa::kPanel, panel};
+  }
+  template <int U>
+  PONDER_INLINE_MEMBER Run Begin(int64_t row) const {
+    return {data + row * isa::kPanel, panel};
+  }
+};
+
+// Packed panels of signed bytes. A byte times its scale is exact in a float: whoever widens, the
+// chain is the same.
+struct Int8Panels {
+  static constexpr int64_t kRun = isa::kQuantRows;
+  const char* data;
+  int64_t panel;  // bytes of one
+  int64_t lane;   // where the first vector starts in its panel
+
+  template <int U>
+  struct Run {
+    F16 scale[U];
+    const int8_t* row;
+    int64_t panel;
+    PONDER_INLINE_MEMBER F16 At(int u) const {
+      return Mul(LoadInt8(row + (u / 2) * panel + (u % 2) * kLanes), scale[u]);
+    }
+    PONDER_INLINE_MEMBER void Next() { row += isa::kPanel; }
+  };
+  PONDER_INLINE_MEMBER Int8Panels From(int64_t column) const {
+    return {data + column / isa::kPanel * panel, panel, column % isa::kPanel};
+  }
+  template <int U>
+  PONDER_INLINE_MEMBER Run<U> Begin(int64_t row) const {
+    const char* block = data + row / isa::kQuantRows * isa::kQuantBytes;
+    Run<U> run;
+    for (int u = 0; u < U; ++u) {
+      const auto* scales = reinterpret_cast<const uint16_t*>(block + (u / 2) * panel);
+      run.scale[u] = LoadBf16(scales + lane + (u % 2) * kLanes);
+    }
+    run.row = reinterpret_cast<const int8_t*>(block + isa::kPanel * 2) + lane;
+    run.panel = panel;
+    return run;
+  }
+};
+
+// kWiden: B is widened on the way.
+template <int R, bool kWiden>
 constexpr int MostVectors() {
-  // A third of the registers, at least, stays free for B, for A and for latency.
-  if (kVectorRegisters == 32) return R <= 3 ? 8 : R <= 6 ? 4 : 2;
+  // A third of the registers, at least, stays free for B (with its scales), for A and for latency.
+  if (kVectorRegisters == 32) return R <= (kWiden ? 1 : 3) ? 8 : R <= (kWiden ? 5 : 6) ? 4 : 2;
   if (kVectorRegisters == 8) return R == 1 ? 4 : R <= 3 ? 2 : 1;
   return R == 1 ? 2 : 1;
 }
 constexpr int kMostRows = kVectorRegisters == 32 ? 12 : kVectorRegisters == 8 ? 6 : 2;
 
 // kTail: only `columns` (< 16) lanes of the last vector exist in C; with kTailB also in B.
-template <int R, int U, bool kTail, bool kTailB>
+template <int R, int U, bool kTail, bool kTailB, typename B>
 PONDER_INLINE void MicroTile(const float* a, int64_t row_stride, int64_t col_stride, int64_t k,
-                             const MatrixB& b, float* c, int64_t ldc, int64_t columns,
-                             bool accumulate) {
+                             const B& b, float* c, int64_t ldc, int64_t columns, bool accumulate) {
   F16 acc[R][U];
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) {
@@ -44,22 +130,29 @@ PONDER_INLINE void MicroTile(const float* a, int64_t row_stride, int64_t col_str
       }
     }
   }
-  const float* bp = b.data;
-  for (int64_t kk = 0; kk < k; ++kk) {
-    F16 bv[U];
+  for (int64_t k0 = 0; k0 < k;) {
+    const int64_t rows = k - k0 < B::kRun ? k - k0 : B::kRun;
+    auto run = b.template Begin<U>(k0);
+    for (int64_t kk = 0; kk < rows; ++kk) {
+      F16 bv[U];
 #pragma GCC unroll 8
-    for (int u = 0; u < U; ++u) {
-      const float* from = bp + (u / 2) * b.pair_stride + (u % 2) * kLanes;
-      bv[u] = kTailB && u == U - 1 ? LoadFirst(from, columns) : Load(from);
-    }
+      for (int u = 0; u < U; ++u) {
+        if constexpr (kTailB) {
+          bv[u] = u == U - 1 ? LoadFirst(run.Address(u), columns) : run.At(u);
+        } else {
+          bv[u] = run.At(u);
+        }
+      }
 #pragma GCC unroll 12
-    for (int r = 0; r < R; ++r) {
-      const F16 av = Set1(a[r * row_stride]);
+      for (int r = 0; r < R; ++r) {
+        const F16 av = Set1(a[r * row_stride]);
 #pragma GCC unroll 8
-      for (int u = 0; u < U; ++u) acc[r][u] = Fma(av, bv[u], acc[r][u]);
+        for (int u = 0; u < U; ++u) acc[r][u] = Fma(av, bv[u], acc[r][u]);
+      }
+      a += col_stride;
+      run.Next();
     }
-    a += col_stride;
-    bp += b.ld;
+    k0 += rows;
   }
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) {
@@ -76,37 +169,36 @@ PONDER_INLINE void MicroTile(const float* a, int64_t row_stride, int64_t col_str
 }
 
 // R rows by n columns.
-template <int R, bool kTailB>
-static void RowBlock(const float* a, int64_t row_stride, int64_t col_stride, int64_t k,
-                     const MatrixB& b, int64_t n, float* c, int64_t ldc, bool accumulate) {
-  constexpr int kU = MostVectors<R>();
+template <int R, bool kTailB, typename B>
+static void RowBlock(const float* a, int64_t row_stride, int64_t col_stride, int64_t k, const B& b,
+                     int64_t n, float* c, int64_t ldc, bool accumulate) {
+  constexpr int kU = MostVectors<R, !std::is_same<B, MatrixB>::value>();
   int64_t j = 0;
-  const auto at = [&b](int64_t column) {
-    return MatrixB{b.data + column / (2 * kLanes) * b.pair_stride + column % (2 * kLanes), b.ld,
-                   b.pair_stride};
-  };
   for (; j + kU * kLanes <= n; j += kU * kLanes) {
-    MicroTile<R, kU, false, false>(a, row_stride, col_stride, k, at(j), c + j, ldc, 0, accumulate);
+    MicroTile<R, kU, false, false>(a, row_stride, col_stride, k, b.From(j), c + j, ldc, 0,
+                                   accumulate);
   }
   if constexpr (kU > 2) {
     for (; j + 2 * kLanes <= n; j += 2 * kLanes) {
-      MicroTile<R, 2, false, false>(a, row_stride, col_stride, k, at(j), c + j, ldc, 0, accumulate);
+      MicroTile<R, 2, false, false>(a, row_stride, col_stride, k, b.From(j), c + j, ldc, 0,
+                                    accumulate);
     }
   }
   if constexpr (kU > 1) {
     for (; j + kLanes <= n; j += kLanes) {
-      MicroTile<R, 1, false, false>(a, row_stride, col_stride, k, at(j), c + j, ldc, 0, accumulate);
+      MicroTile<R, 1, false, false>(a, row_stride, col_stride, k, b.From(j), c + j, ldc, 0,
+                                    accumulate);
     }
   }
   if (j < n) {
-    MicroTile<R, 1, true, kTailB>(a, row_stride, col_stride, k, at(j), c + j, ldc, n - j,
+    MicroTile<R, 1, true, kTailB>(a, row_stride, col_stride, k, b.From(j), c + j, ldc, n - j,
                                   accumulate);
   }
 }
 
-template <bool kTailB, int R = kMostRows>
+template <bool kTailB, int R = kMostRows, typename B>
 PONDER_INLINE void RowBlockOf(int64_t rows, const float* a, int64_t row_stride, int64_t col_stride,
-                              int64_t k, const MatrixB& b, int64_t n, float* c, int64_t ldc,
+                              int64_t k, const B& b, int64_t n, float* c, int64_t ldc,
                               bool accumulate) {
   if constexpr (R > 0) {
     if (rows == R) {

@@ -15,6 +15,7 @@
 #endif
 
 #define PONDER_INLINE static inline __attribute__((always_inline))
+#define PONDER_INLINE_MEMBER __attribute__((always_inline)) inline
 
 namespace ponder::kernels::PONDER_ISA {
 constexpr int kLanes = 16;
