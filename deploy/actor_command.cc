@@ -13,8 +13,8 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "deploy/commands.h"
-#include "deploy/startup.h"
 #include "deploy/stop_signal.h"
+#include "nlohmann/json.hpp"
 #include "proto/config.h"
 
 namespace ponder::deploy {
@@ -25,7 +25,6 @@ struct ActorOptions {
   std::vector<std::string> overrides;
   double patience_seconds = 60;
   std::string metrics;  // path; empty: none
-  double started = 0;
 };
 
 actor::RolloutLoop::Options LoopOptions(const v1::Config& config) {
@@ -66,8 +65,8 @@ absl::Status RunActor(const ActorOptions& options) {
   if (!options.metrics.empty()) {
     PONDER_ASSIGN_OR_RETURN(metrics, MetricsLog::Open(options.metrics));
     loop_options.on_first_token = [&] {
-      const absl::Status written =
-          WriteStartup(*metrics, "first_rollout_token", options.name, options.started);
+      const absl::Status written = metrics->Write(
+          {{"event", "startup"}, {"what", "first_rollout_token"}, {"name", options.name}});
       if (!written.ok()) PONDER_LOG(kWarning, written.message());
     };
   }
@@ -92,8 +91,6 @@ void AddActorCommand(CLI::App& app, int* exit_code) {
                    "seconds to wait for a learner that is away")
       ->capture_default_str();
   command->add_option("--metrics", options->metrics, "the run's metrics.jsonl");
-  command->add_option("--started", options->started,
-                      "unix time at which the run started its processes, for the metrics");
   command->callback(
       [options, exit_code] { *exit_code = ReportStatus("actor", RunActor(*options)); });
 }

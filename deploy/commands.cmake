@@ -23,7 +23,6 @@ ponder_binary(NAME ponder
     run_summary.cc
     serve_command.cc
     score_command.cc
-    startup.cc
     stop_signal.cc
     tokenize_command.cc
   DEPS

@@ -57,8 +57,6 @@ int main(int argc, char** argv) {
       add("rl", "reinforcement learning on RUN/data/train.jsonl; serves prompts and weights");
   rl->add_option("--port-file", arguments.port_file, "written with the address once serving")
       ->required();
-  rl->add_option("--started", arguments.started,
-                 "unix time at which the run started its processes, for the metrics");
   CLI11_PARSE(app, argc, argv);
 
   ponder::SetLogName("learner");

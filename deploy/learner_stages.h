@@ -14,7 +14,6 @@ struct StageArguments {
   std::string model;      // folder to start from
   std::string out;        // folder for the trained model
   std::string port_file;  // RL: written with host:port once serving
-  double started = 0;     // RL: unix time at which the run started the stage's processes
   bool resume = false;
   std::string data;   // dialogues or preferences; empty in SFT: the run's own traces
   double beta = 0.1;  // DPO

@@ -15,7 +15,6 @@
 #include "deploy/learner_stages.h"
 #include "deploy/recipe.h"
 #include "deploy/run_folder.h"
-#include "deploy/startup.h"
 #include "deploy/stop_signal.h"
 #include "learner/learner_service.h"
 #include "learner/ledger.h"
@@ -24,6 +23,7 @@
 #include "learner/value_model.h"
 #include "learner/weight_store.h"
 #include "moe/checkpoint.h"
+#include "nlohmann/json.hpp"
 
 namespace ponder::deploy {
 namespace {
@@ -140,7 +140,7 @@ absl::Status RunRl(const StageArguments& arguments) {
   learner::TrainLoop::Options loop_options = LoopOptions(config, checkpoints);
   if (rank->leads()) {
     loop_options.on_first_update = [&] {
-      return WriteStartup(*metrics, "first_update", "learner", arguments.started);
+      return metrics->Write({{"event", "startup"}, {"what", "first_update"}, {"name", "learner"}});
     };
   }
   learner::TrainLoop loop(loop_options, rank->start, *rank->decoder, *rank->updater, rank->mesh,

@@ -69,8 +69,6 @@ absl::StatusOr<int> FreePort() {
   return ntohs(address.sin_port);
 }
 
-std::string Unix(absl::Time time) { return absl::StrFormat("%.3f", absl::ToDoubleSeconds(time - absl::UnixEpoch())); }
-
 bool Exists(const std::string& path) {
   std::error_code error;
   return fs::exists(path, error);
@@ -99,9 +97,10 @@ class LocalRun {
   absl::Status MakeModel(const std::string& folder);
   absl::StatusOr<std::string> StartVerifier();
   absl::Status StartActors(const std::string& learner, const std::string& verifier);
-  // Runs one stage of ponder-learner to its end; the actors work meanwhile if there are any.
-  absl::Status RunStage(const std::string& stage, int64_t steps, const std::string& model, const std::string& out,
-                        const std::string& verifier);
+  // Starts ponder-learner for a stage that makes the model `out`, unless an earlier life of the run has made it.
+  absl::Status StartLearner(const std::string& stage, const std::string& model, const std::string& out);
+  // Sees the stage to its end; the actors work meanwhile if there are any.
+  absl::Status RunStage(const std::string& stage, int64_t steps, const std::string& out, const std::string& verifier);
   absl::StatusOr<std::vector<std::string>> LearnerCommand(const std::string& stage, const std::string& model,
                                                           const std::string& out);
   absl::Status WaitForLearner();
@@ -135,10 +134,13 @@ absl::Status LocalRun::Execute() {
   PONDER_ASSIGN_OR_RETURN(const std::string verifier, StartVerifier());
   if (teaches) {
     PONDER_RETURN_IF_ERROR(EvaluateModel("before_sft", initial, verifier));
-    PONDER_RETURN_IF_ERROR(RunStage("sft", config_.sft().steps(), initial, start, verifier));
+    PONDER_RETURN_IF_ERROR(StartLearner("sft", initial, start));
+    PONDER_RETURN_IF_ERROR(RunStage("sft", config_.sft().steps(), start, verifier));
   }
+  // The model is tried while the learner loads, which takes LibTorch a second.
+  PONDER_RETURN_IF_ERROR(StartLearner("rl", start, final_model));
   PONDER_RETURN_IF_ERROR(EvaluateModel("after_sft", start, verifier));
-  PONDER_RETURN_IF_ERROR(RunStage("rl", config_.rl().steps(), start, final_model, verifier));
+  PONDER_RETURN_IF_ERROR(RunStage("rl", config_.rl().steps(), final_model, verifier));
   PONDER_RETURN_IF_ERROR(EvaluateModel("after_rl", final_model, verifier));
   return Conclude(final_model, verifier);
 }
@@ -189,8 +191,7 @@ absl::Status LocalRun::StartActors(const std::string& learner, const std::string
     child.name = absl::StrCat("actor.", i);
     child.log_path = folder_.log(child.name);
     child.argv = {program,  "actor",    "--learner", learner,          "--verifier", verifier,
-                  "--name", child.name, "--config",  folder_.config(), "--metrics",  folder_.metrics(),
-                  "--started", Unix(stage_started_)};
+                  "--name", child.name, "--config",  folder_.config(), "--metrics",  folder_.metrics()};
     child.max_restarts = 20;
     PONDER_RETURN_IF_ERROR(supervisor_->Start(child));
   }
@@ -208,23 +209,27 @@ absl::StatusOr<std::vector<std::string>> LocalRun::LearnerCommand(const std::str
   PONDER_ASSIGN_OR_RETURN(const std::string program, Sibling("ponder-learner"));
   command.insert(command.end(), {program, stage, "--config", folder_.config(), "--run", folder_.root, "--model", model,
                                  "--out", out, "--resume"});
-  if (stage == "rl") command.insert(command.end(), {"--port-file", folder_.port_file("learner"), "--started", Unix(stage_started_)});
+  if (stage == "rl") command.insert(command.end(), {"--port-file", folder_.port_file("learner")});
   return command;
 }
 
-absl::Status LocalRun::RunStage(const std::string& stage, int64_t steps, const std::string& model,
-                                const std::string& out, const std::string& verifier) {
-  if (Exists(out)) return absl::OkStatus();  // done in an earlier life of the run
-  stage_started_ = absl::Now();
-  PONDER_RETURN_IF_ERROR(metrics_->Write({{"event", "stage_start"}, {"stage", stage}, {"steps", steps}}));
+absl::Status LocalRun::StartLearner(const std::string& stage, const std::string& model, const std::string& out) {
+  if (Exists(out)) return absl::OkStatus();
   ChildSpec child;
   child.name = "learner";
   child.log_path = folder_.log(child.name);
   if (stage == "rl") child.port_file = folder_.port_file(child.name);
   PONDER_ASSIGN_OR_RETURN(child.argv, LearnerCommand(stage, model, out));
-  PONDER_RETURN_IF_ERROR(supervisor_->Start(child));
+  return supervisor_->Start(child);
+}
+
+absl::Status LocalRun::RunStage(const std::string& stage, int64_t steps, const std::string& out,
+                                const std::string& verifier) {
+  if (Exists(out)) return absl::OkStatus();  // done in an earlier life of the run
+  stage_started_ = absl::Now();
+  PONDER_RETURN_IF_ERROR(metrics_->Write({{"event", "stage_start"}, {"stage", stage}, {"steps", steps}}));
   if (stage == "rl") {
-    PONDER_ASSIGN_OR_RETURN(const std::string learner, supervisor_->WaitForPort(child.name, absl::Now() + kStartTimeout));
+    PONDER_ASSIGN_OR_RETURN(const std::string learner, supervisor_->WaitForPort("learner", absl::Now() + kStartTimeout));
     PONDER_RETURN_IF_ERROR(StartActors(learner, verifier));
   }
   PONDER_RETURN_IF_ERROR(WaitForLearner());

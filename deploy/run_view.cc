@@ -216,15 +216,17 @@ void RunView::ShowLine(absl::string_view line) {
     ShowProcess(record);
   } else if (event == "startup") {
     const std::string name = Text(record, "name");
-    out_ << Paint(kDim, absl::StrCat(name, name.empty() ? "" : ": ",
-                                     absl::StrReplaceAll(Text(record, "what"), {{"_", " "}}),
-                                     " after ", Span(Number(record, "seconds").value_or(0))))
+    out_ << Paint(kDim,
+                  absl::StrCat(name, name.empty() ? "" : ": ",
+                               absl::StrReplaceAll(Text(record, "what"), {{"_", " "}}), " after ",
+                               Span(Number(record, "time").value_or(0) - stage_time_)))
          << "\n";
   }
 }
 
 void RunView::ShowStageStart(const Json& record) {
   stage_ = Text(record, "stage");
+  stage_time_ = Number(record, "time").value_or(0);
   step_ = 0;
   steps_ = Integer(record, "steps");
   step_seconds_.clear();

@@ -70,6 +70,7 @@ class RunView {
 
   // The stage under way; empty: none.
   std::string stage_;
+  double stage_time_ = 0;  // when it began
   int64_t step_ = 0;
   int64_t steps_ = 0;                 // 0: not known
   std::vector<double> step_seconds_;  // of the latest steps

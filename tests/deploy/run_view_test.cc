@@ -60,8 +60,7 @@ class RunViewTest : public testing::Test {
 };
 
 TEST_F(RunViewTest, PlainLinesOfAWholeRun) {
-  Append(R"({"event":"startup","what":"first_rollout_token","seconds":0.84}
-{"event":"stage_start","stage":"sft","steps":40}
+  Append(R"({"event":"stage_start","stage":"sft","steps":40}
 )");
   for (int step = 1; step <= 40; ++step) {
     Append(absl::StrFormat(
@@ -72,7 +71,8 @@ TEST_F(RunViewTest, PlainLinesOfAWholeRun) {
   Append(R"({"event":"stage_end","stage":"sft","seconds":41.3}
 {"event":"eval","name":"after_sft","accuracy":0.2537,"greedy":0.38,"samples":4,"prompts":200}
 {"event":"something_new","x":[1,2]}
-{"event":"stage_start","stage":"rl","steps":2}
+{"event":"stage_start","stage":"rl","steps":2,"time":1000.5}
+{"event":"startup","what":"first_rollout_token","name":"actor.0","time":1001.34}
 )");
   Append(RlStep(1, 2, 0.25));
   Append(
@@ -81,8 +81,7 @@ TEST_F(RunViewTest, PlainLinesOfAWholeRun) {
 {"event":"stage_end","stage":"rl","seconds":3725}
 )");
   EXPECT_EQ(Shown(),
-            R"(first rollout token after 0.8s
-sft: 40 steps
+            R"(sft: 40 steps
 sft      1/40  lr 1.0e-03  loss 4.000  18.2k tok/s
 sft      4/40  lr 1.0e-03  loss 1.000  18.2k tok/s
 sft      8/40  lr 1.0e-03  loss 0.500  18.2k tok/s
@@ -97,6 +96,7 @@ sft     40/40  lr 1.0e-03  loss 0.100  18.2k tok/s
 sft: 40 steps in 41.3s, loss 4.000 -> 0.100
 held-out after sft: accuracy 25.4%, greedy 38.0% (200 prompts, 4 samples each)
 rl: 2 steps
+actor.0: first rollout token after 0.8s
      step  reward accuracy length entropy      KL  clip  tok/s  gap max   time   grad stale flat
       1/2  -0.500    25.0%   38.2   0.457  0.0012  0.2%   9.4k  2.4e-07   2.0s   0.41     1    3
 actor.1 restarted: (pid 42) was killed by SIGKILL
@@ -109,7 +109,7 @@ TEST_F(RunViewTest, ATornLineWaitsForItsEnd) {
   EXPECT_EQ(Shown(), "");  // the log isn't there yet
   Append("{\"event\":\"startup\",\"what\":\"first_up");
   EXPECT_EQ(Shown(), "");
-  Append("date\",\"seconds\":2}");
+  Append("date\",\"time\":2}");
   EXPECT_EQ(Shown(), "");
   Append("\n{\"event\"");
   EXPECT_EQ(Shown(), "first update after 2.0s\n");
@@ -117,14 +117,14 @@ TEST_F(RunViewTest, ATornLineWaitsForItsEnd) {
 }
 
 TEST_F(RunViewTest, BeginsWhereItIsTold) {
-  Append("{\"event\":\"startup\",\"what\":\"old\",\"seconds\":1}\n");
+  Append("{\"event\":\"startup\",\"what\":\"old\",\"time\":1}\n");
   options_.begin = std::filesystem::file_size(options_.metrics_path);
-  Append("{\"event\":\"startup\",\"what\":\"new\",\"seconds\":1}\n");
+  Append("{\"event\":\"startup\",\"what\":\"new\",\"time\":1}\n");
   EXPECT_EQ(Shown(), "new after 1.0s\n");
 }
 
 TEST_F(RunViewTest, WhatIsNotARecordIsNamed) {
-  Append("{\"event\":\"startup\",\"what\":\"a\",\"seconds\":1}\nnonsense\n[1]\n{\"step\":1}\n");
+  Append("{\"event\":\"startup\",\"what\":\"a\",\"time\":1}\nnonsense\n[1]\n{\"step\":1}\n");
   EXPECT_EQ(Shown(),
             absl::StrCat("a after 1.0s\n", options_.metrics_path, ":2 is not a JSON object\n",
                          options_.metrics_path, ":3 is not a JSON object\n"));
@@ -227,7 +227,7 @@ TEST_F(RunViewTest, ANarrowedTerminalIsCleanedUp) {
   const size_t bar = Shown().size();
   ASSERT_GT(bar, 40u);
   width = 20;  // the terminal has broken the bar into rows of 20
-  Append("{\"event\":\"sft_step\",\"step\":1,\"loss\":1,\"tokens_per_s\":1,\"seconds\":1}\n");
+  Append("{\"event\":\"sft_step\",\"step\":1,\"loss\":1,\"tokens_per_s\":1,\"time\":1}\n");
   EXPECT_THAT(Shown(), HasSubstr(absl::StrCat("\r\x1b[", (bar + 19) / 20 - 1, "A\x1b[J")));
 }
 
