@@ -59,7 +59,27 @@ Truth Equivalence::Same(const Node& gold, const Node& answer) {
   // 2,74 may be one number.
   if (gold.alternative != nullptr && IsScalar(answer)) return SameItem(*gold.alternative, answer);
   if (answer.alternative != nullptr && IsScalar(gold)) return SameItem(gold, *answer.alternative);
+  // I may be the imaginary unit, where the other side doesn't know it.
+  const Node* complex_gold = WithImaginaryUnit(gold);
+  const Node* complex_answer = WithImaginaryUnit(answer);
+  if ((complex_gold == nullptr) != (complex_answer == nullptr)) {
+    return SameItem(*Expanded(complex_gold != nullptr ? *complex_gold : gold),
+                    *Expanded(complex_answer != nullptr ? *complex_answer : answer));
+  }
   return same;
+}
+
+const Node* Equivalence::WithImaginaryUnit(const Node& node) {
+  if (node.kind == Kind::kSymbol && node.name == "I") return arena_.Leaf(Kind::kI);
+  Node copy = node;
+  bool changed = false;
+  for (const Node*& child : copy.children) {
+    if (const Node* unit = WithImaginaryUnit(*child)) {
+      child = unit;
+      changed = true;
+    }
+  }
+  return changed ? arena_.Keep(std::move(copy)) : nullptr;
 }
 
 Truth Equivalence::SameItem(const Node& gold, const Node& answer) {

@@ -84,7 +84,16 @@ const Node* ExpressionParser::Sum() {
     terms.push_back(term);
     sign = '+';
   }
-  return terms.size() == 1 ? terms[0] : Make(Kind::kSum, std::move(terms));
+  if (terms.size() == 1) return terms[0];
+  for (const Node*& term : terms) term = Ungrouped(term);
+  return Make(Kind::kSum, std::move(terms));
+}
+
+// \{a\} among numbers is a, in other brackets.
+const Node* ExpressionParser::Ungrouped(const Node* operand) {
+  const bool group = operand->kind == Kind::kSet && operand->children.size() == 1 &&
+                     IsScalar(*operand->children[0]);
+  return group ? operand->children[0] : operand;
 }
 
 const Node* ExpressionParser::Product() {
@@ -102,6 +111,14 @@ const Node* ExpressionParser::Product() {
       const Node* below = Denominator(factors.back());
       if (below == nullptr) return nullptr;
       next = Full() ? OverBudget() : arena_.Power(below, arena_.Number(-1));
+    } else if (token.IsCommand("mod") || token.IsCommand("bmod")) {
+      Advance();
+      const Node* modulus = SignedFactor();
+      if (modulus == nullptr) return nullptr;
+      const Node* value = factors.size() == 1 ? first : Make(Kind::kProduct, std::move(factors));
+      if (value == nullptr) return nullptr;
+      next = Make(Kind::kUnevaluated, {value, modulus}, "mod");
+      factors.clear();
     } else if (StartsFactor(token)) {
       // Two numbers side by side are no product.
       if (token.type == TokenType::kNumber && factors.back()->kind == Kind::kNumber &&
@@ -114,7 +131,9 @@ const Node* ExpressionParser::Product() {
     if (next == nullptr) return nullptr;
     factors.push_back(next);
   }
-  return factors.size() == 1 ? factors[0] : Make(Kind::kProduct, std::move(factors));
+  if (factors.size() == 1) return factors[0];
+  for (const Node*& factor : factors) factor = Ungrouped(factor);
+  return Make(Kind::kProduct, std::move(factors));
 }
 
 // 1/2x is one half of x; a/bc is a over bc.
@@ -178,7 +197,7 @@ const Node* ExpressionParser::Postfix(const Node* base) {
     } else if (EatPunct('^')) {
       const Node* exponent = Exponent();
       if (exponent == nullptr) return nullptr;
-      base = Make(Kind::kPower, {base, exponent});
+      base = Make(Kind::kPower, {Ungrouped(base), exponent});
     } else if (EatPunct('!')) {
       base = Call(Function::kFactorial, {base});
     } else if (EatPunct('%')) {

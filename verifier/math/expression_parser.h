@@ -48,6 +48,7 @@ class ExpressionParser {
   // A sum and below.
   const Node* Sum();
   const Node* Product();
+  static const Node* Ungrouped(const Node* operand);
   const Node* Denominator(const Node* numerator);
   const Node* SignedFactor();
   const Node* Factor();

@@ -88,6 +88,20 @@ bool HasLongWord(absl::string_view text) {
   return false;
 }
 
+bool IsTruthValue(absl::string_view text) {
+  const std::string word = NormalText(text);
+  return word == "true" || word == "false";
+}
+
+// The base of the first logarithm that has one; null if there is none.
+const Node* LogBase(const Node& node) {
+  if (node.kind == Kind::kFunction && node.function == Function::kLogBase) return node.children[1];
+  for (const Node* child : node.children) {
+    if (const Node* base = LogBase(*child)) return base;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Finding Judge::Against(absl::string_view gold_text) {
@@ -112,6 +126,9 @@ Finding Judge::Against(absl::string_view gold_text) {
   if (SameSpelling(gold.text, answer_.text)) return {Outcome::kCorrect, "", "spelled the same"};
   if (answer_.failure == ParseFailure::kOverBudget)
     return {Outcome::kTimeout, "over_budget", "the answer is too long or too deep"};
+  if (wordy && IsTruthValue(gold.text) && !IsWordy(answer_.text)) {
+    return {Outcome::kUnparsable, "unparsable_answer", "a statement, not whether it is true"};
+  }
   if (wordy) return {Outcome::kWrong, "", "other words"};
   if (SameText(gold.text, answer_.text)) return {Outcome::kCorrect, "", "the same words"};
   // "June 20": the whole sentence, not only its number.
@@ -152,7 +169,41 @@ Finding Judge::Compare(const Answer& gold) {
     return {Outcome::kError, "unparsable_gold",
             "the gold is left unevaluated; only what is spelled alike can be told equal"};
   }
+  if (SameInSomeBase(*gold.tree, *answer_.tree)) {
+    return {Outcome::kUnparsable, "unparsable_answer", "a \\log has no base"};
+  }
   return {Outcome::kWrong, "", "another value"};
+}
+
+// \log x and \log_2 x: whether they are the same if \log is to that base.
+bool Judge::SameInSomeBase(const Node& gold, const Node& answer) {
+  const Node* answer_base = LogBase(answer);
+  const Node* gold_base = answer_base == nullptr ? LogBase(gold) : nullptr;
+  const Node* base = answer_base != nullptr ? answer_base : gold_base;
+  if (base == nullptr) return false;
+  const Node* based = WithLogBase(answer_base != nullptr ? gold : answer, base);
+  Equivalence equivalence(&arena_, &budget_);
+  return based != nullptr &&
+         (answer_base != nullptr ? equivalence.Same(*based, answer)
+                                 : equivalence.Same(gold, *based)) == Truth::kYes;
+}
+
+// With \log to that base; null if there is none without a base.
+const Node* Judge::WithLogBase(const Node& node, const Node* base) {
+  Node copy = node;
+  bool changed = false;
+  for (const Node*& child : copy.children) {
+    if (const Node* based = WithLogBase(*child, base)) {
+      child = based;
+      changed = true;
+    }
+  }
+  if (copy.kind == Kind::kFunction && copy.function == Function::kLog) {
+    copy.function = Function::kLogBase;
+    copy.children.push_back(base);
+    changed = true;
+  }
+  return changed ? arena_.Keep(std::move(copy)) : nullptr;
 }
 
 Answer Judge::ReadOne(absl::string_view text) {

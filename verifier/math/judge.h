@@ -39,6 +39,8 @@ class Judge {
  private:
   Finding Compare(const Answer& gold);
   bool SameWithoutLabels(const Answer& gold);
+  bool SameInSomeBase(const Node& gold, const Node& answer);
+  const Node* WithLogBase(const Node& node, const Node* base);
   Answer ReadOne(absl::string_view text);
   // Several boxes: those that say the same count once; the others are a list.
   Answer Combined(const std::vector<std::string>& texts);

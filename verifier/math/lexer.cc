@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
 #include "verifier/math/latex_commands.h"
+#include "verifier/math/names.h"
 #include "verifier/math/unicode.h"
 
 namespace ponder::verifier::math {
@@ -19,6 +20,7 @@ using absl::ascii_isspace;
 
 constexpr size_t npos = absl::string_view::npos;
 constexpr size_t kMaxRowGap = 16;
+constexpr size_t kMaxCharDigits = 6;
 
 class Lexer {
  public:
@@ -68,7 +70,10 @@ class Lexer {
     } else if (ascii_isalpha(c)) {
       size_t end = at_;
       while (ascii_isalpha(At(end))) ++end;
-      Emit(TokenType::kWord).text = std::string(text_.substr(at_, end - at_));
+      const absl::string_view word = text_.substr(at_, end - at_);
+      // bar{x}: an accent that lost its backslash.
+      const bool accent = At(end) == '{' && IsAccent(word);
+      Emit(accent ? TokenType::kCommand : TokenType::kWord).text = std::string(word);
       at_ = end;
     } else if (static_cast<signed char>(c) < 0) {
       OtherLetter();
@@ -269,6 +274,7 @@ class Lexer {
       }
       return;
     }
+    if (name == "char") return Character();
     if (name == "begin" || name == "end") {
       std::string environment(absl::StripAsciiWhitespace(Group()));
       if (absl::EndsWith(environment, "*")) environment.pop_back();
@@ -303,6 +309,42 @@ class Lexer {
     Emit(TokenType::kCommand).text = std::string(name);
   }
 
+  // What stands in `content` counts as if it stood alone.
+  void Inline(absl::string_view content) {
+    std::optional<std::vector<Token>> inner = Lexer(content).Run();
+    if (!inner) {
+      failed_ = true;
+      return;
+    }
+    inner->pop_back();
+    for (Token& token : *inner) tokens_.push_back(std::move(token));
+  }
+
+  // \char"03B5 (hexadecimal), \char65.
+  void Character() {
+    const bool hexadecimal = At(at_) == '"';
+    const size_t begin = at_ + (hexadecimal ? 1 : 0);
+    size_t end = begin;
+    const auto is_digit = [&](char c) {
+      return hexadecimal ? absl::ascii_isxdigit(c) : ascii_isdigit(c);
+    };
+    while (end < begin + kMaxCharDigits && is_digit(At(end))) ++end;
+    uint32_t code = 0;
+    const absl::string_view digits = text_.substr(begin, end - begin);
+    const bool read =
+        hexadecimal ? absl::SimpleHexAtoi(digits, &code) : absl::SimpleAtoi(digits, &code);
+    at_ = end;
+    const bool character =
+        code > ' ' && code != '\\' && code < 0x110000 && !(code >= 0xD800 && code < 0xE000);
+    if (!read || !character) {
+      failed_ = true;
+      return;
+    }
+    std::string letter;
+    AppendUtf8(code, &letter);
+    Inline(ToLatex(letter));
+  }
+
   void Text(bool roman, absl::string_view content) {
     std::string words;
     for (const char c : content) words.push_back(c == '~' || ascii_isspace(c) ? ' ' : c);
@@ -313,14 +355,7 @@ class Lexer {
     if (words.empty()) {
       space_ = true;
     } else if (!letters) {
-      // \text{13}: what stands in it counts as if it stood alone.
-      std::optional<std::vector<Token>> inner = Lexer(content).Run();
-      if (!inner) {
-        failed_ = true;
-        return;
-      }
-      inner->pop_back();
-      for (Token& token : *inner) tokens_.push_back(std::move(token));
+      Inline(content);  // \text{13}
     } else if (roman && words.size() == 1) {
       Token& token = Emit(TokenType::kWord);
       token.text = words;

@@ -1,12 +1,31 @@
 // Variables with their primes and subscripts, and unknown functions.
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "verifier/math/expression_parser.h"
 
 namespace ponder::verifier::math {
+namespace {
+
+// k+n for n+k: the terms of a subscript in one order.
+std::string OrderedTerms(const std::string& subscript) {
+  if (subscript.find('+') == std::string::npos) return subscript;
+  std::vector<std::string> terms;
+  for (const char c : subscript) {
+    if (!absl::ascii_isalnum(c) && c != '+' && c != '-') return subscript;
+    if (terms.empty() || c == '+' || c == '-') terms.emplace_back(c == '-' ? "-" : "+");
+    if (absl::ascii_isalnum(c)) terms.back().push_back(c);
+  }
+  std::sort(terms.begin(), terms.end());
+  return absl::StrJoin(terms, "");
+}
+
+}  // namespace
 
 const Node* ExpressionParser::WordAtom() {
   std::string name = Peek().text;
@@ -71,7 +90,7 @@ const Node* ExpressionParser::SymbolWithMarks(std::string name) {
       Advance();
       const std::string subscript = RawGroup();
       if (subscript.empty()) return Fail();
-      absl::StrAppend(&name, "_", subscript);
+      absl::StrAppend(&name, "_", OrderedTerms(subscript));
     } else if (function && Peek().IsPunct('^') && Peek(1).IsPunct('{') && Peek(2).IsPunct('-') &&
                Peek(3).text == "1" && Peek(4).IsPunct('}') && Peek(5).IsPunct('(')) {
       for (int i = 0; i < 5; ++i) Advance();

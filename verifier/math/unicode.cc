@@ -29,6 +29,8 @@ constexpr Mapping kMappings[] = {
     {0x00BE, "\\frac{3}{4}"},
     {0x00D7, "\\times "},
     {0x00F7, "\\div "},
+    {0x0190, "\\epsilon "},
+    {0x025B, "\\epsilon "},
     {0x0391, "A"},
     {0x0392, "B"},
     {0x0393, "\\Gamma "},
