@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "actor/links.h"
 #include "actor/rollout_loop.h"
+#include "base/check.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/status.h"
@@ -36,6 +37,8 @@ actor::RolloutLoop::Options LoopOptions(const v1::Config& config) {
   options.engine.kv_on_swap = config.actor().kv_on_swap() == "keep"
                                   ? actor::Engine::KvOnSwap::kKeep
                                   : actor::Engine::KvOnSwap::kRecompute;
+  PONDER_CHECK(kernels::ParseWeightType(config.actor().weight_dtype(), &options.engine.weight_type),
+               config.actor().weight_dtype());
   options.sampling.temperature = static_cast<float>(config.rl().temperature());
   options.sampling.top_p = static_cast<float>(config.rl().top_p());
   options.max_response_tokens = config.rl().max_response_tokens();

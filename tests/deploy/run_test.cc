@@ -72,6 +72,15 @@ TEST_F(RunTest, TheSameBitsWhoeverGenerates) {
   EXPECT_FALSE(FinalWeights("one") == FinalWeights("other"));
 }
 
+TEST_F(RunTest, NarrowWeightsAreAnotherPolicyAndTheGapSaysSo) {
+  RunToTheEnd("R", {"actor.weight_dtype=int8", "rl.proximal=recomputed",
+                    "rl.ratio_correction=truncate"});
+  for (const Json& step : Metrics("R", "rl_step")) {
+    EXPECT_GT(step["logprob_gap_max"], 0) << step;
+    EXPECT_LT(step["logprob_gap_max"], 1) << step;
+  }
+}
+
 TEST_F(RunTest, ADeadActorAndADeadVerifierAreReplaced) {
   const std::vector<std::string> longer = {"rl.steps=30"};
   PonderProcess run(RunArguments("R", longer), Path("R.out"));

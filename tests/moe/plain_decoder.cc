@@ -22,8 +22,9 @@ at::Tensor Rotate(const at::Tensor& x_LND, const ModelConfig& config) {
   const RopeFrequencies rope = config.rope();
   const at::Tensor inv_freq = at::tensor(rope.inv_freq, at::kFloat).to(at::kDouble);
   const at::Tensor angle = at::outer(at::arange(length, at::kDouble), inv_freq).unsqueeze(1);
-  const at::Tensor cos = angle.cos() * rope.attention_factor;  // [L, 1, D / 2]
-  const at::Tensor sin = angle.sin() * rope.attention_factor;
+  const auto dtype = x_LND.scalar_type();
+  const at::Tensor cos = (angle.cos() * rope.attention_factor).to(dtype);  // [L, 1, D / 2]
+  const at::Tensor sin = (angle.sin() * rope.attention_factor).to(dtype);
   at::Tensor a, b;
   if (config.rope_interleave) {
     const at::Tensor pairs = x_LND.reshape({length, x_LND.size(1), half, 2});
@@ -46,12 +47,13 @@ at::Tensor Attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
 
 }  // namespace
 
-PlainDecoder::PlainDecoder(const ModelConfig& config, const Weights& weights) : config_(config) {
+PlainDecoder::PlainDecoder(const ModelConfig& config, const Weights& weights, at::ScalarType dtype)
+    : config_(config) {
   for (const TensorSpec& spec : weights.manifest().tensors) {
     const auto values = weights.F32(spec.name).value();
     at::Tensor tensor = at::empty(spec.shape, at::kFloat);
     std::copy(values.begin(), values.end(), tensor.data_ptr<float>());
-    parameters_[spec.name] = tensor.to(at::kDouble).set_requires_grad(true);
+    parameters_[spec.name] = tensor.to(dtype).set_requires_grad(true);
   }
 }
 
@@ -135,9 +137,8 @@ at::Tensor PlainDecoder::Choose(const std::string& prefix, const at::Tensor& sco
   if (config_.router_selection_bias) keys = keys + At(prefix + "gate.e_score_correction_bias");
   if (config_.n_group > 1) {
     const at::Tensor groups = keys.view({keys.size(0), config_.n_group, -1});
-    const at::Tensor score = config_.group_score_top2
-                                 ? std::get<0>(groups.topk(2, -1)).sum(-1)
-                                 : std::get<0>(groups.max(-1));
+    const at::Tensor score = config_.group_score_top2 ? std::get<0>(groups.topk(2, -1)).sum(-1)
+                                                      : std::get<0>(groups.max(-1));
     const at::Tensor best = std::get<1>(score.topk(config_.topk_group, -1));
     const at::Tensor mask = at::zeros_like(score).scatter(1, best, 1.0).unsqueeze(-1);
     keys = (groups * mask).view(keys.sizes());
@@ -157,7 +158,11 @@ at::Tensor PlainDecoder::Experts(int64_t layer, const at::Tensor& x_TH) const {
   const at::Tensor dense = at::zeros_like(scores).scatter(1, chosen, weights);  // [T, E]
   at::Tensor y = at::zeros_like(x_TH);
   for (int64_t e = 0; e < config_.num_experts; ++e) {
-    y = y + dense.select(1, e).unsqueeze(1) * Mlp(absl::StrCat(prefix, "experts.", e, "."), x_TH);
+    const at::Tensor rows = at::nonzero((chosen == e).any(-1)).squeeze(1);
+    if (rows.numel() == 0) continue;
+    const at::Tensor out =
+        Mlp(absl::StrCat(prefix, "experts.", e, "."), x_TH.index_select(0, rows));
+    y = y.index_add(0, rows, dense.select(1, e).index_select(0, rows).unsqueeze(1) * out);
   }
   if (config_.shared_expert_intermediate_size > 0) {
     at::Tensor shared = Mlp(prefix + "shared_expert.", x_TH);

@@ -1,5 +1,5 @@
-// PlainDecoder: the decoder in plain LibTorch operations, in float64 with LibTorch's own autograd:
-// the reference.
+// PlainDecoder: the decoder in plain LibTorch operations with LibTorch's own autograd: the
+// reference, in float64, and what bench_train_step compares with, in float32.
 #pragma once
 
 #include <map>
@@ -14,7 +14,8 @@ namespace ponder::moe {
 
 class PlainDecoder {
  public:
-  PlainDecoder(const ModelConfig& config, const Weights& weights);
+  PlainDecoder(const ModelConfig& config, const Weights& weights,
+               at::ScalarType dtype = at::kDouble);
 
   // Leaves, by name; their grad() is filled by LibTorch.
   const std::map<std::string, at::Tensor>& parameters() const { return parameters_; }
