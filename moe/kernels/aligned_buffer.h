@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -14,12 +13,14 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(int64_t size) { Resize(size); }
-  ~AlignedBuffer() { std::free(data_); }
+  ~AlignedBuffer() { std::free(memory_); }
   AlignedBuffer(AlignedBuffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)),
+      : memory_(std::exchange(other.memory_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)),
         capacity_(std::exchange(other.capacity_, 0)) {}
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    std::swap(memory_, other.memory_);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     std::swap(capacity_, other.capacity_);
@@ -29,11 +30,14 @@ class AlignedBuffer {
   // Contents are lost, and zero, when it grows past its capacity; else kept.
   void Resize(int64_t size) {
     if (size > capacity_) {
-      std::free(data_);
-      const size_t bytes = (static_cast<size_t>(size) * sizeof(float) + 63) / 64 * 64;
-      data_ = static_cast<float*>(std::aligned_alloc(64, bytes));
-      PONDER_CHECK(data_ != nullptr, "out of memory for ", bytes, " bytes");
-      std::memset(data_, 0, bytes);
+      std::free(memory_);
+      // calloc, as the system's fresh pages are zero already: touching them twice would cost more than
+      // the arithmetic on a short sequence's keys.
+      const size_t bytes = static_cast<size_t>(size) * sizeof(float) + kAlignment;
+      memory_ = std::calloc(1, bytes);
+      PONDER_CHECK(memory_ != nullptr, "out of memory for ", bytes, " bytes");
+      const uintptr_t address = reinterpret_cast<uintptr_t>(memory_) + kAlignment - 1;
+      data_ = reinterpret_cast<float*>(address / kAlignment * kAlignment);
       capacity_ = size;
     }
     size_ = size;
@@ -44,6 +48,9 @@ class AlignedBuffer {
   int64_t size() const { return size_; }
 
  private:
+  static constexpr size_t kAlignment = 64;
+
+  void* memory_ = nullptr;
   float* data_ = nullptr;
   int64_t size_ = 0;
   int64_t capacity_ = 0;
