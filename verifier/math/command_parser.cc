@@ -130,6 +130,12 @@ const Node* ExpressionParser::FunctionCall(Function function, bool common_log) {
   if (deeper.too_deep()) return OverBudget();
   const Node* base = common_log ? arena_.Number(10) : nullptr;
   const Node* power = nullptr;
+  // log10(x), log2(x)
+  if (function == Function::kLog && Peek().type == TokenType::kNumber && !Peek().space_before &&
+      (Peek().text == "10" || Peek().text == "2") && !Peek().decimal && Peek(1).IsPunct('(')) {
+    base = arena_.Number(Peek().text == "10" ? 10 : 2);
+    Advance();
+  }
   for (;;) {
     if (function == Function::kLog && Peek().IsPunct('_')) {
       Advance();

@@ -54,6 +54,13 @@ const Node* Equivalence::Expanded(const Node& node) {
 }
 
 Truth Equivalence::Same(const Node& gold, const Node& answer) {
+  // Of k\pi, k \in \mathbb{Z} the condition need not be repeated.
+  const Node* general_gold = Unconditioned(gold);
+  const Node* general_answer = Unconditioned(answer);
+  if ((general_gold == nullptr) != (general_answer == nullptr)) {
+    return Same(general_gold != nullptr ? *general_gold : gold,
+                general_answer != nullptr ? *general_answer : answer);
+  }
   const Truth same = SameItem(*Expanded(gold), *Expanded(answer));
   if (same != Truth::kNo) return same;
   // 2,74 may be one number.
@@ -67,6 +74,17 @@ Truth Equivalence::Same(const Node& gold, const Node& answer) {
                     *Expanded(complex_answer != nullptr ? *complex_answer : answer));
   }
   return same;
+}
+
+const Node* Equivalence::Unconditioned(const Node& node) {
+  if (node.kind != Kind::kList || node.children.size() < 2) return nullptr;
+  const Node& last = *node.children.back();
+  const bool condition = last.kind == Kind::kRelation && last.name == "i" &&
+                         last.children[0]->kind == Kind::kSymbol &&
+                         last.children[1]->kind == Kind::kNamedSet && last.children[1]->name == "Z";
+  if (!condition) return nullptr;
+  if (node.children.size() == 2) return node.children[0];
+  return arena_.Make(Kind::kList, Nodes(node.children.begin(), node.children.end() - 1), node.name);
 }
 
 const Node* Equivalence::WithImaginaryUnit(const Node& node) {

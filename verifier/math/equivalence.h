@@ -34,6 +34,8 @@ class Equivalence {
 
   // With every \pm written out: a list of two, or the node itself.
   const Node* Expanded(const Node& node);
+  // Without "k in Z" at the end of a list; null if that is not there.
+  const Node* Unconditioned(const Node& node);
   // With the symbol I as the imaginary unit; null if there is no I.
   const Node* WithImaginaryUnit(const Node& node);
   const Node* WithSign(const Node& node, int sign);

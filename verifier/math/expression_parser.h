@@ -33,6 +33,7 @@ class ExpressionParser {
 
   // Above a sum.
   const Node* List(bool plain);
+  const Node* Compound(const Node& large, const Node& small);
   const Node* DecimalComma(const Node& whole, const Node& fraction);
   char EatSeparator();
   bool AtListEnd() const;

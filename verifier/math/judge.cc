@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "verifier/math/equivalence.h"
 #include "verifier/math/text_answer.h"
@@ -93,6 +94,34 @@ bool IsTruthValue(absl::string_view text) {
   return word == "true" || word == "false";
 }
 
+// "(b)" chooses as "(B)" does.
+char ChoiceInAnswer(absl::string_view text) {
+  const absl::string_view bare = absl::StripAsciiWhitespace(text);
+  if (bare.size() == 3 && bare[0] == '(' && bare[2] == ')' && absl::ascii_islower(bare[1]))
+    return absl::ascii_toupper(bare[1]);
+  return ChoiceOf(text);
+}
+
+// What a sentence says of its subject: "The graph is a hyperbola", "Yes, it does." Empty if it
+// denies or doubts.
+absl::string_view Predicate(absl::string_view sentence) {
+  const std::string words = absl::StrCat(" ", NormalText(sentence), " ");
+  for (const absl::string_view doubt :
+       {" not ", "n't ", " no ", " never ", " neither ", " nor ", " or ", " if ", " maybe ",
+        " might ", " could ", " may ", " wrong ", " but "}) {
+    if (absl::StrContains(words, doubt)) return "";
+  }
+  const size_t comma = sentence.find(',');
+  if (comma != absl::string_view::npos && NormalText(sentence.substr(0, comma)) == "yes") {
+    return sentence.substr(0, comma);
+  }
+  for (const absl::string_view verb : {" is ", " are "}) {
+    const size_t at = sentence.rfind(verb);
+    if (at != absl::string_view::npos) return sentence.substr(at + verb.size());
+  }
+  return "";
+}
+
 // The base of the first logarithm that has one; null if there is none.
 const Node* LogBase(const Node& node) {
   if (node.kind == Kind::kFunction && node.function == Function::kLogBase) return node.children[1];
@@ -115,9 +144,10 @@ Finding Judge::Against(absl::string_view gold_text) {
   if (answer_.text.empty())
     return {Outcome::kUnparsable, "no_answer", "the response gives no answer"};
   const bool wordy = IsWordy(gold.text);
-  if (wordy && SameText(gold.text, answer_.text)) return {Outcome::kCorrect, "", "the same words"};
+  if (wordy && (SameText(gold.text, answer_.text) || SameText(gold.text, Predicate(answer_.text))))
+    return {Outcome::kCorrect, "", "the same words"};
   if (const char letter = ChoiceOf(gold.text)) {
-    if (ChoiceOf(answer_.text) == letter || Chosen() == letter)
+    if (ChoiceInAnswer(answer_.text) == letter || Chosen() == letter)
       return {Outcome::kCorrect, "", "the same choice"};
   }
   if (SameWithoutLabels(gold)) return {Outcome::kCorrect, "", "the same value"};
@@ -265,7 +295,7 @@ char Judge::Chosen() const {
         absl::string_view(extraction_.sentence).substr(0, extraction_.sentence.find(','));
     if (const char letter = ChosenLetter(head)) return letter;
   }
-  return ChosenLetter(extraction_.sentence);
+  return ChosenLetter(absl::StrReplaceAll(extraction_.sentence, {{"**", " "}}));
 }
 
 }  // namespace ponder::verifier::math

@@ -80,6 +80,7 @@ absl::string_view SynonymOf(absl::string_view name) {
                                                                     {"land", "and"},
                                                                     {"wedge", "and"},
                                                                     {"backslash", "setminus"},
+                                                                    {"overrightarrow", "vec"},
                                                                     {"smallsetminus", "setminus"},
                                                                     {"exponentialE", "e"},
                                                                     {"ulcorner", "lceil"},

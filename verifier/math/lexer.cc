@@ -149,6 +149,12 @@ class Lexer {
       case ']':
         --depth_;
         break;
+      case '{':
+        ++braces_;
+        break;
+      case '}':
+        --braces_;
+        break;
       case '&':
         if (environments_ == 0) {
           space_ = true;
@@ -437,7 +443,8 @@ class Lexer {
       for (; IsPointedGroup(end); end += 4) token.text += std::string(text_.substr(end + 1, 3));
     }
     // 0,111: no thousands begin with a zero.
-    const bool comma = token.text == "0" && depth_ <= 0 && At(end) == ',' &&
+    const bool listed = braces_ > 0 || (tokens_.size() > 1 && tokens_[tokens_.size() - 2].IsPunct(','));
+    const bool comma = token.text == "0" && depth_ <= 0 && !listed && At(end) == ',' &&
                        ascii_isdigit(At(end + 1)) && At(SkipDigits(end + 1)) != ',';
     const bool point =
         At(end) == '.' &&
@@ -491,6 +498,7 @@ class Lexer {
   size_t at_ = 0;
   size_t list_end_ = 0;   // commas before it separate a list
   int depth_ = 0;         // of ( [ \{
+  int braces_ = 0;        // of {
   int environments_ = 0;  // of \begin
   bool space_ = false;
   bool failed_ = false;

@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "verifier/math/expression_parser.h"
+#include "verifier/math/names.h"
 
 namespace ponder::verifier::math {
 
@@ -97,7 +98,8 @@ const Node* ExpressionParser::MixedNumber(const Node* whole) {
 
 const Node* ExpressionParser::BaseNumeral(const Token& digits) {
   Advance();
-  const std::string subscript = RawGroup();
+  std::string subscript = RawGroup();
+  if (const std::optional<long> named = NumberNamed(subscript)) subscript = absl::StrCat(*named);
   const std::optional<Rational> base =
       subscript.size() <= 2 ? Rational::FromDigits(subscript) : std::nullopt;
   const std::optional<long> radix = base ? base->ToLong() : std::nullopt;

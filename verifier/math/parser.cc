@@ -47,6 +47,10 @@ const Node* ExpressionParser::List(bool plain) {
   if (groups.size() == 1) {
     Nodes& items = groups[0];
     if (items.size() == 1 && connectives.empty()) return items[0];
+    if (connectives == "a") {
+      const Node* sum = Compound(*items[0], *items[1]);
+      if (sum != nullptr || failure_ != ParseFailure::kNone) return sum;
+    }
     const Node* alternative =
         plain && items.size() == 2 && tight_comma ? DecimalComma(*items[0], *items[1]) : nullptr;
     Node list;
@@ -61,6 +65,17 @@ const Node* ExpressionParser::List(bool plain) {
     items.push_back(group.size() == 1 ? group[0] : Make(Kind::kList, std::move(group)));
   }
   return Make(Kind::kList, std::move(items));
+}
+
+// 3 hours and 20 minutes: one quantity, if the second unit is a smaller one of the same kind.
+const Node* ExpressionParser::Compound(const Node& large, const Node& small) {
+  if (large.kind != Kind::kQuantity || small.kind != Kind::kQuantity) return nullptr;
+  const std::optional<Unit> a = ParseUnit(large.name), b = ParseUnit(small.name);
+  if (!a || !b || a->dimension != b->dimension || !(b->factor < a->factor)) return nullptr;
+  if (Full()) return OverBudget();
+  const Node* rest =
+      arena_.Product(small.children[0], arena_.Number(b->factor * a->factor.Inverse()));
+  return Make(Kind::kQuantity, {arena_.Sum(large.children[0], rest)}, large.name);
 }
 
 // "2,74" as a number, if it can be one.
@@ -232,7 +247,15 @@ const Node* ExpressionParser::WithUnit(const Node* value, size_t start) {
         OpenedInUnit())
       Advance();
   }
-  return Measured(value, unit);
+  const Node* measured = Measured(value, unit);
+  if (measured == nullptr || Peek().type != TokenType::kNumber) return measured;
+  // 3 hours 20 minutes
+  const size_t next = at_;
+  const Node* rest = PlainNumber();
+  if (rest != nullptr) rest = WithUnit(rest, next);
+  if (rest == nullptr) return nullptr;
+  const Node* sum = Compound(*measured, *rest);
+  return sum != nullptr ? sum : Fail();
 }
 
 // Whether the '}' at hand closes a brace of a unit's exponent: "^{2" or "^{-2" stand before it.

@@ -205,13 +205,32 @@ bool EndsSentence(absl::string_view text, size_t i) {
 
 }  // namespace
 
+namespace {
+
+// "negative 3" and "minus 3" are -3.
+std::string WithSigns(std::string text) {
+  for (const absl::string_view word : {"negative ", "minus ", "Negative ", "Minus "}) {
+    for (size_t at = text.find(word.data()); at != std::string::npos;
+         at = text.find(word.data(), at + 1)) {
+      const size_t after = at + word.size();
+      const bool begins = at == 0 || !absl::ascii_isalpha(text[at - 1]);
+      const bool number = after < text.size() && (absl::ascii_isdigit(text[after]) ||
+                                                  text[after] == '$' || text[after] == '\\');
+      if (begins && number) text.replace(at, word.size(), "-");
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
 std::string LeadingMathematics(absl::string_view text) {
-  const std::string latex = ToLatex(absl::StripAsciiWhitespace(text));
+  const std::string latex = WithSigns(ToLatex(absl::StripAsciiWhitespace(text)));
   return Walker(latex).Leading();
 }
 
 std::string LastMathematics(absl::string_view sentence) {
-  const std::string latex = ToLatex(sentence);
+  const std::string latex = WithSigns(ToLatex(sentence));
   return Walker(latex).Last();
 }
 

@@ -222,8 +222,41 @@ char ChosenLetter(absl::string_view sentence) {
   return chosen;
 }
 
+namespace {
+
+// "three quarters", "half"; "" for other words.
+std::string FractionNamed(absl::string_view words) {
+  static constexpr struct {
+    absl::string_view one, many;
+    int denominator;
+  } kParts[] = {{"half", "halves", 2},      {"third", "thirds", 3},   {"quarter", "quarters", 4},
+                {"fourth", "fourths", 4},   {"fifth", "fifths", 5},   {"sixth", "sixths", 6},
+                {"seventh", "sevenths", 7}, {"eighth", "eighths", 8}, {"ninth", "ninths", 9},
+                {"tenth", "tenths", 10}};
+  const size_t space = words.rfind(' ');
+  const absl::string_view part = space == absl::string_view::npos ? words : words.substr(space + 1);
+  for (const auto& known : kParts) {
+    if (part != known.one && part != known.many) continue;
+    if (space == absl::string_view::npos)
+      return part == "half" ? "1/2" : "";  // "third" is an order
+    const std::optional<long> number = NumberNamed(words.substr(0, space));
+    if (!number || (*number == 1) != (part == known.one)) return "";
+    return absl::StrCat(*number, "/", known.denominator);
+  }
+  return "";
+}
+
+}  // namespace
+
 std::optional<std::string> WordsAsMath(absl::string_view text) {
-  const std::string words = NormalText(text);
+  const std::string normal = NormalText(text);
+  absl::string_view words = normal;
+  absl::ConsumePrefix(&words, "there is ") || absl::ConsumePrefix(&words, "there are ");
+  absl::string_view magnitude = words;
+  if (absl::ConsumePrefix(&magnitude, "negative ") || absl::ConsumePrefix(&magnitude, "minus ")) {
+    if (const std::optional<long> number = NumberNamed(magnitude)) return absl::StrCat(-*number);
+  }
+  if (const std::string fraction = FractionNamed(words); !fraction.empty()) return fraction;
   if (const std::optional<long> number = NumberNamed(words)) return absl::StrCat(*number);
   for (const absl::string_view none :
        {"no solution", "no solutions", "no real solution", "no real solutions", "empty set", "none",

@@ -17,6 +17,7 @@ struct Mapping {
 // Sorted by code point.
 constexpr Mapping kMappings[] = {
     {0x00A0, " "},
+    {0x00A2, "\\text{cents}"},
     {0x00A3, " "},
     {0x00A5, " "},
     {0x00AC, "\\neg "},
@@ -150,6 +151,7 @@ constexpr Mapping kMappings[] = {
     {0x2309, "\\rceil "},
     {0x230A, "\\lfloor "},
     {0x230B, "\\rfloor "},
+    {0x25B3, "\\triangle "},
     {0x27E8, "\\langle "},
     {0x27E9, "\\rangle "},
     {0x2A7D, "\\le "},

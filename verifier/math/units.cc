@@ -72,6 +72,7 @@ const Table& Units() {
     Add(t, {"quart", "quarts"}, Of({{kMetre, 3}}, inch * inch * inch * Rational(231, 4)));
     Add(t, {"pint", "pints"}, Of({{kMetre, 3}}, inch * inch * inch * Rational(231, 8)));
     Add(t, {"mph"}, Of({{kMetre, 1}, {kSecond, -1}}, inch * 63360 * Rational(1, 3600)));
+    Add(t, {"kph", "kmh", "kmph"}, Of({{kMetre, 1}, {kSecond, -1}}, Rational(1000, 3600)));
     Add(t, {"dollar", "dollars", "usd", "USD"}, Of({{kDollar, 1}}, 1));
     Add(t, {"cent", "cents"}, Of({{kDollar, 1}}, Rational(1, 100)));
     Add(t, {"C", "celsius", "Celsius"}, Of({{kOwn, 2}}, 1));

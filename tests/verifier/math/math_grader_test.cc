@@ -107,6 +107,73 @@ TEST(MathPolicy, FunctionsOfVariables) {
   });
 }
 
+TEST(MathPolicy, WhatLatexParsersRead) {
+  Expect({
+      {"2 bar{x}", "2\\overline{x}", true},
+      {"bar{x}_{23}^{2}", "\\bar{x}^2_{23}", true},
+      {"\\vec{a}", "\\overrightarrow{a}", true},
+      {"\\vec{a}", "a", false},
+      {"\\epsilon", "\\char\"000190", true},
+      {"\\alpha", "\\char945", true},
+      {"5", "\\char\"FFFFFFFF 5", false},
+      {"(1+2)(3-4)", "\\{1+2\\}\\{3-4\\}", true},
+      {"9", "\\left\\lbrace 3\\right\\rbrace^2", true},
+      {"\\{3\\}", "\\{1+2\\}", true},
+      {"a_{k+n}", "a_{n+k}", true},
+      {"a_{k+n}", "a_{n-k}", false},
+      {"-1", "e^{I\\pi}", true},
+      {"2+3i", "2+3I", true},
+      {"2+3i", "2-3I", false},
+      {"i", "I=5", false},
+      {"5", "I=5", true},
+      {"a \\bmod b", "a\\mod b", true},
+      {"a \\bmod b", "b\\mod a", false},
+      {"3", "7 \\bmod 4", false},
+      {"101_2", "101_{\\text{two}}", true},
+      {"k\\pi, k\\in\\mathbb{Z}", "k\\pi", true},
+      {"k\\pi, k\\in\\mathbb{Z}", "2k\\pi", false},
+      {"k\\pi, k\\in\\mathbb{Z}", "k\\pi, k\\in\\mathbb{N}", false},
+  });
+}
+
+TEST(MathPolicy, WordsAroundValues) {
+  const auto correct = [](absl::string_view gold, absl::string_view response) {
+    return Grade(gold, response).outcome == Outcome::kCorrect;
+  };
+  EXPECT_TRUE(correct("-3", "negative 3"));
+  EXPECT_TRUE(correct("-3", "The answer is minus 3."));
+  EXPECT_TRUE(correct("-5", "negative five"));
+  EXPECT_FALSE(correct("3", "negative 3"));
+  EXPECT_TRUE(correct("\\{-1,0,1\\}", "{-1,0,1}"));
+  EXPECT_TRUE(correct("3/4", "three quarters"));
+  EXPECT_TRUE(correct("1/2", "one half"));
+  EXPECT_FALSE(correct("1/3", "third"));
+  EXPECT_TRUE(correct("3 hours 20 minutes", "3 hr 20 min"));
+  EXPECT_TRUE(correct("3 hours 20 minutes", "200 minutes"));
+  EXPECT_TRUE(correct("3 hours and 20 minutes", "3 hours 20 minutes"));
+  EXPECT_FALSE(correct("3 hours 20 minutes", "3 hours"));
+  EXPECT_TRUE(correct("\\log_{10} 5", "log10(5)"));
+  EXPECT_TRUE(correct("\\text{hyperbola}", "The graph is a hyperbola."));
+  EXPECT_FALSE(correct("\\text{hyperbola}", "The graph is not a hyperbola."));
+  EXPECT_FALSE(correct("\\text{hyperbola}", "It is an ellipse or it is a hyperbola."));
+  EXPECT_TRUE(correct("\\text{Yes}", "Yes, it does."));
+  EXPECT_FALSE(correct("\\text{Yes}", "Yes, or no."));
+  EXPECT_TRUE(correct("A", "The correct option is **A**."));
+  EXPECT_TRUE(correct("\\emptyset", "There is no solution"));
+  EXPECT_TRUE(correct("\\text{(B)}", "(b)"));
+  EXPECT_TRUE(correct("25 cents", "25¢"));
+  EXPECT_TRUE(correct("60 km/h", "60 kph"));
+}
+
+// \log x is not log_2 x, but in a book on information it may be.
+TEST(MathPolicy, LogarithmWithoutABase) {
+  EXPECT_EQ(Grade("\\log x", "\\log_2 x").outcome, Outcome::kUnparsable);
+  EXPECT_EQ(Grade("\\log_a x", "\\log x").outcome, Outcome::kUnparsable);
+  EXPECT_EQ(Grade("\\log x", "\\log_2 (x+1)").outcome, Outcome::kWrong);
+  EXPECT_EQ(Grade("\\log_3 x", "\\log_2 x").outcome, Outcome::kWrong);
+  EXPECT_EQ(Grade("\\text{True}", "{1,2} \\supseteq {1}").outcome, Outcome::kUnparsable);
+}
+
 TEST(MathPolicy, Percent) {
   Expect({
       {"50\\%", "50\\%", true},
