@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
@@ -30,10 +31,12 @@ absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::string& 
   }
   std::map<std::string, std::string> index;
   for (const auto& [tensor, name] : json["weight_map"].items()) {
-    if (!name.is_string()) return bad(absl::StrCat("tensor ", tensor, " has no file name"));
+    if (!name.is_string())
+      return bad(absl::StrCat("tensor ", absl::CHexEscape(tensor), " has no file name"));
     index[tensor] = name.get<std::string>();
     if (index[tensor].empty() || index[tensor].find('/') != std::string::npos) {
-      return bad(absl::StrCat("tensor ", tensor, " is in ", name.dump(), ", not a file beside it"));
+      return bad(absl::StrCat("tensor ", absl::CHexEscape(tensor), " is in ", name.dump(),
+                              ", not a file beside it"));
     }
   }
   if (index.empty()) return bad("weight_map is empty");
@@ -87,7 +90,8 @@ absl::Status CheckpointFiles::CheckIndex(const std::map<std::string, std::string
   for (const auto& [name, file] : index) {
     const Tensor* tensor = Find(name);
     if (tensor == nullptr || names_[tensor->file] != file) {
-      return absl::DataLossError(absl::StrCat("tensor ", name, " is not in ", file));
+      return absl::DataLossError(
+          absl::StrCat("tensor ", absl::CHexEscape(name), " is not in ", absl::CHexEscape(file)));
     }
   }
   return absl::OkStatus();

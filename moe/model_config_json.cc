@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "base/status.h"
@@ -45,8 +46,11 @@ absl::StatusOr<Json> ParseObject(const std::string& text, const std::string& pat
   } catch (const Json::parse_error& error) {
     return absl::InvalidArgumentError(absl::StrCat(path, " is not JSON: wrong at byte ", error.byte,
                                                    KeyBefore(text, error.byte)));
-  } catch (const Json::exception& error) {  // a number beyond a double
-    return absl::InvalidArgumentError(absl::StrCat(path, " is not JSON: ", error.what()));
+  } catch (const Json::exception& error) {  // a number beyond a double, which is quoted
+    const std::vector<std::string> parts = absl::StrSplit(error.what(), '\'');
+    const size_t at = parts.size() > 1 ? text.find(parts[1]) : std::string::npos;
+    return absl::InvalidArgumentError(absl::StrCat(path, " holds a number that is out of range",
+                                                   at < text.size() ? KeyBefore(text, at) : ""));
   }
 }
 

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
@@ -19,8 +21,16 @@ using Json = nlohmann::ordered_json;
 constexpr size_t kLengthBytes = 8;
 // The format allows four times this; all of DeepSeek-V3 in one file would need a third.
 constexpr uint64_t kMaxHeaderBytes = 25'000'000;
+constexpr size_t kMaxNameBytes = 500;
 constexpr int64_t kMaxDepth = 3;  // {name: {shape: []}}
 constexpr char kMetadataKey[] = "__metadata__";
+
+// What a file says, fit for a line of a message.
+std::string Quoted(absl::string_view text) {
+  constexpr size_t kMost = 200;
+  return absl::StrCat(absl::Utf8SafeCHexEscape(text.substr(0, kMost)),
+                      text.size() > kMost ? "..." : "");
+}
 
 // Bits of one element; 0: no such dtype.
 int64_t DTypeBits(absl::string_view name) {
@@ -70,7 +80,7 @@ absl::StatusOr<Json> ParseHeader(absl::string_view text) {
   Json header = Json::parse(text.begin(), text.end(), watch_keys, /*allow_exceptions=*/false);
   if (!header.is_object()) return absl::DataLossError("the header is not a JSON object");
   if (!duplicate.empty())
-    return absl::DataLossError(absl::StrCat("the header names ", duplicate, " twice"));
+    return absl::DataLossError(absl::StrCat("the header names ", Quoted(duplicate), " twice"));
   return header;
 }
 
@@ -83,7 +93,8 @@ absl::StatusOr<SafetensorsTensor> ParseTensor(const std::string& name, const Jso
   }
   if (entry["dtype"].is_string()) tensor.dtype = entry["dtype"].get<std::string>();
   const int64_t bits = DTypeBits(tensor.dtype);
-  if (bits == 0) return absl::DataLossError(absl::StrCat("unknown dtype ", entry["dtype"].dump()));
+  if (bits == 0)
+    return absl::DataLossError(absl::StrCat("unknown dtype ", Quoted(entry["dtype"].dump())));
   constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
   const auto is_size = [](const Json& number) {
     return number.is_number_unsigned() && number.get<uint64_t>() <= kMost;
@@ -96,7 +107,7 @@ absl::StatusOr<SafetensorsTensor> ParseTensor(const std::string& name, const Jso
   for (const Json& dim : shape) {
     const uint64_t size = dim.get<uint64_t>();
     if (size > 0 && bytes > kMost / size) {
-      return absl::DataLossError(absl::StrCat("impossible shape ", shape.dump()));
+      return absl::DataLossError(absl::StrCat("impossible shape ", Quoted(shape.dump())));
     }
     bytes *= size;
     tensor.shape.push_back(static_cast<int64_t>(size));
@@ -109,7 +120,7 @@ absl::StatusOr<SafetensorsTensor> ParseTensor(const std::string& name, const Jso
   tensor.end = offsets[1].get<uint64_t>();
   if (tensor.end < tensor.begin || tensor.end - tensor.begin != bytes) {
     return absl::DataLossError(absl::StrCat("data_offsets ", offsets.dump(), " don't fit ", bytes,
-                                            " bytes of ", tensor.dtype, shape.dump()));
+                                            " bytes of ", tensor.dtype, Quoted(shape.dump())));
   }
   return tensor;
 }
@@ -159,8 +170,12 @@ absl::StatusOr<SafetensorsFile> ParseSafetensorsHeader(absl::string_view bytes) 
   file.data_begin = kLengthBytes + header_bytes;
   for (const auto& [name, entry] : header.items()) {
     if (name == kMetadataKey) continue;
+    if (name.size() > kMaxNameBytes || absl::c_any_of(name, absl::ascii_iscntrl)) {
+      return absl::DataLossError(
+          absl::StrCat("tensor ", Quoted(name), " has a name that no tensor has"));
+    }
     auto tensor = ParseTensor(name, entry);
-    if (!tensor.ok()) return Annotate(tensor.status(), absl::StrCat("tensor ", name));
+    if (!tensor.ok()) return Annotate(tensor.status(), absl::StrCat("tensor ", Quoted(name)));
     file.tensors.push_back(*std::move(tensor));
   }
   absl::c_stable_sort(file.tensors, [](const SafetensorsTensor& a, const SafetensorsTensor& b) {
@@ -171,7 +186,7 @@ absl::StatusOr<SafetensorsFile> ParseSafetensorsHeader(absl::string_view bytes) 
   for (const SafetensorsTensor& tensor : file.tensors) {
     if (tensor.begin != at || tensor.end > data_bytes) {
       return absl::DataLossError(absl::StrCat(
-          "tensor ", tensor.name, " is at bytes [", tensor.begin, ", ", tensor.end, ") of ",
+          "tensor ", Quoted(tensor.name), " is at bytes [", tensor.begin, ", ", tensor.end, ") of ",
           data_bytes, ", where [", at, ", ...) is next: a gap, an overlap or a cut"));
     }
     at = tensor.end;

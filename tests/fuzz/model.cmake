@@ -1,0 +1,1 @@
+ponder_fuzz(NAME safetensors DEPS ponder::model)
