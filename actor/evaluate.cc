@@ -6,8 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
-#include "data/chat_format.h"
-#include "data/tokenizer.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder::actor {
@@ -22,7 +20,7 @@ absl::StatusOr<std::vector<Engine::Request>> MakeRequests(const moe::ModelConfig
                                                           const EvalOptions& options) {
   std::vector<Engine::Request> requests;
   for (const Prompt& prompt : prompts) {
-    auto tokens = data::EncodeChat(prompt.messages, options.system_prompt);
+    auto tokens = options.text->EncodeChat(prompt.messages, options.system_prompt);
     if (!tokens.ok()) return Annotate(tokens.status(), absl::StrCat("prompt ", prompt.id));
     const int64_t room = config.max_position_embeddings - static_cast<int64_t>(tokens->size());
     if (room < 1) {
@@ -40,7 +38,7 @@ absl::StatusOr<std::vector<Engine::Request>> MakeRequests(const moe::ModelConfig
       request.sampling = options.sampling;
       if (sample == options.samples) request.sampling = {/*temperature=*/0, /*top_p=*/1};
       request.seed = options.seed;
-      request.eos_token = config.eos_token_id;
+      request.eos_tokens = options.text->eos_tokens();
       requests.push_back(std::move(request));
     }
   }
@@ -57,13 +55,13 @@ absl::StatusOr<std::vector<Engine::Finished>> Generate(const moe::Model& model,
 
 std::vector<Verdict> Grade(absl::Span<const Prompt> prompts,
                            absl::Span<const Engine::Finished> answers, size_t answers_per_prompt,
-                           VerifierLink& verifier) {
+                           const data::ModelText& text, VerifierLink& verifier) {
   std::vector<Verdict> verdicts;
   for (size_t begin = 0; begin < answers.size(); begin += kGradeBatch) {
     std::vector<VerifierLink::Question> questions;
     for (size_t i = begin; i < std::min(answers.size(), begin + kGradeBatch); ++i) {
       const Prompt& prompt = prompts[i / answers_per_prompt];
-      questions.push_back({prompt.kind, prompt.gold, ResponseText(answers[i].tokens)});
+      questions.push_back({prompt.kind, prompt.gold, text.ResponseText(answers[i].tokens)});
     }
     for (Verdict& verdict : verifier.Grade(questions)) verdicts.push_back(std::move(verdict));
   }
@@ -118,11 +116,6 @@ nlohmann::ordered_json IntervalJson(const Accuracy& accuracy) {
 
 }  // namespace
 
-std::string ResponseText(absl::Span<const int32_t> tokens) {
-  if (!tokens.empty() && tokens.back() == data::ByteTokenizer::kEos) tokens.remove_suffix(1);
-  return data::ByteTokenizer::Decode(tokens, /*keep_special=*/true);
-}
-
 absl::StatusOr<EvalReport> Evaluate(const moe::Model& model, absl::Span<const Prompt> prompts,
                                     const EvalOptions& options, VerifierLink& verifier) {
   if (options.samples < 1) return absl::InvalidArgumentError("samples must be at least 1");
@@ -138,7 +131,8 @@ absl::StatusOr<EvalReport> Evaluate(const moe::Model& model, absl::Span<const Pr
   PONDER_ASSIGN_OR_RETURN(const auto answers, Generate(model, std::move(requests), options));
   const absl::Time generated = absl::Now();
   const size_t answers_per_prompt = static_cast<size_t>(options.samples) + 1;
-  const std::vector<Verdict> verdicts = Grade(prompts, answers, answers_per_prompt, verifier);
+  const std::vector<Verdict> verdicts =
+      Grade(prompts, answers, answers_per_prompt, *options.text, verifier);
   report.generate_seconds = absl::ToDoubleSeconds(generated - start);
   report.grade_seconds = absl::ToDoubleSeconds(absl::Now() - generated);
 
@@ -156,14 +150,14 @@ absl::StatusOr<EvalReport> Evaluate(const moe::Model& model, absl::Span<const Pr
     }
     if (is_greedy) continue;
     if (options.on_sample && verdict.outcome != Verdict::Outcome::kError)
-      options.on_sample(prompt, ResponseText(answers[i].tokens), verdict);
+      options.on_sample(prompt, options.text->ResponseText(answers[i].tokens), verdict);
     report.mean_response_tokens += static_cast<double>(answers[i].tokens.size());
     report.unparsable += verdict.outcome == Verdict::Outcome::kUnparsable;
     report.cut += answers[i].stop_reason == StopReason::kLength;
     if (answers[i].key.sample_index == 0 &&
         static_cast<int64_t>(report.examples.size()) < options.examples) {
       report.examples.push_back({prompt.id, prompt.messages.back().content, prompt.gold,
-                                 ResponseText(answers[i].tokens), verdict});
+                                 options.text->ResponseText(answers[i].tokens), verdict});
     }
   }
   if (report.errors == static_cast<int64_t>(answers.size())) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "actor/links.h"
 #include "actor/pass_at_k.h"
 #include "base/types.h"
+#include "data/model_text.h"
 #include "moe/checkpoint.h"
 #include "nlohmann/json_fwd.hpp"
 
@@ -24,6 +26,7 @@ struct EvalOptions {
   int64_t max_prompts = 0;          // the first ones are taken; 0: all
   uint64_t seed = 0;
   std::string system_prompt;
+  std::shared_ptr<const data::ModelText> text = data::ByteText();  // of the model
   int64_t examples = 3;  // how many answers to keep as text
   Engine::Options engine;
   // Called now and then with how many answers have been generated, out of how many.
@@ -73,9 +76,5 @@ struct EvalReport {
 // verifier judged nothing.
 absl::StatusOr<EvalReport> Evaluate(const moe::Model& model, absl::Span<const Prompt> prompts,
                                     const EvalOptions& options, VerifierLink& verifier);
-
-// What a verifier is shown of a rollout: the text of its tokens with <think> and </think>, without
-// the end-of-sequence.
-std::string ResponseText(absl::Span<const int32_t> tokens);
 
 }  // namespace ponder::actor

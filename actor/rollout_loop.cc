@@ -6,10 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "actor/evaluate.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "data/chat_format.h"
 
 namespace ponder::actor {
 namespace {
@@ -109,7 +107,7 @@ absl::StatusOr<std::vector<RolloutLoop::Assignment>> RolloutLoop::Assign(
   std::map<std::string, std::shared_ptr<const Problem>> problems;
   for (Prompt& prompt : batch.prompts) {
     auto problem = std::make_shared<Problem>();
-    auto tokens = data::EncodeChat(prompt.messages, options_.system_prompt);
+    auto tokens = options_.text->EncodeChat(prompt.messages, options_.system_prompt);
     if (!tokens.ok()) return Annotate(tokens.status(), absl::StrCat("prompt ", prompt.id));
     problem->tokens = *std::move(tokens);
     problem->prompt = std::move(prompt);
@@ -147,6 +145,8 @@ void RolloutLoop::FetchWeights() {
     if (!model.ok()) return End(model.status());
     const int64_t version = model->weights->manifest().version;
     absl::MutexLock lock(&mutex_);
+    if (options_.max_sequence_tokens > 0)
+      model->config.LimitPositions(options_.max_sequence_tokens);
     if (life == life_) newest_ = VersionedModel{*std::move(model), version, life};
   }
 }
@@ -255,7 +255,7 @@ absl::Status RolloutLoop::Start(Assignment assignment) {
   request.max_new_tokens = options_.max_response_tokens;
   request.sampling = options_.sampling;
   request.seed = options_.seed;
-  request.eos_token = engine_->config().eos_token_id;
+  request.eos_tokens = options_.text->eos_tokens();
   PONDER_RETURN_IF_ERROR(engine_->Enqueue(std::move(request)));
   running_.emplace(key, std::move(assignment));
   return absl::OkStatus();
@@ -300,7 +300,8 @@ void RolloutLoop::Deliver() {
     std::vector<Sample> samples;
     while (answer.has_value()) {
       const Prompt& prompt = answer->problem->prompt;
-      questions.push_back({prompt.kind, prompt.gold, ResponseText(answer->rollout.tokens)});
+      questions.push_back(
+          {prompt.kind, prompt.gold, options_.text->ResponseText(answer->rollout.tokens)});
       samples.push_back({std::move(answer->rollout), {}});
       if (samples.size() == kGradeBatch) break;
       answer = answers_.Pop(absl::InfinitePast());

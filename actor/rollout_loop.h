@@ -29,6 +29,7 @@
 #include "actor/links.h"
 #include "base/queue.h"
 #include "base/types.h"
+#include "data/model_text.h"
 #include "moe/kernels/sampling.h"
 
 namespace ponder::actor {
@@ -42,6 +43,9 @@ class RolloutLoop {
     kernels::SamplingOptions sampling;
     int64_t max_response_tokens = 0;
     std::string system_prompt;
+    std::shared_ptr<const data::ModelText> text = data::ByteText();  // of the model
+    // The longest prompt and its answer together; 0: what the model takes.
+    int64_t max_sequence_tokens = 0;
     std::function<void()> on_first_token;  // if set, called once, when the first token is sampled
   };
   // The links outlive it.

@@ -2,6 +2,6 @@
 find_library(HTTPLIB_LIBRARY cpp-httplib REQUIRED)
 ponder_library(NAME server
   SOURCES server/engine_thread.cc server/http_server.cc server/openai.cc server/openai_call.cc
-    server/served_text.cc server/text_stream.cc
+    server/text_stream.cc
   DEPS ponder::data ponder::engine
   PRIVATE_DEPS ${HTTPLIB_LIBRARY})

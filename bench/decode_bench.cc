@@ -39,7 +39,7 @@ actor::Engine::Request MakeRequest(int64_t sequence, int64_t max_new_tokens) {
   }
   request.max_new_tokens = max_new_tokens;
   request.sampling.temperature = 0;
-  request.eos_token = -1;  // never: all sequences have one length
+  request.eos_tokens = {};  // never: all sequences have one length
   return request;
 }
 

@@ -9,7 +9,6 @@
 #include "absl/strings/str_split.h"
 #include "base/atomic_file.h"
 #include "base/status.h"
-#include "data/chat_format.h"
 #include "data/prompt_line.h"
 #include "nlohmann/json.hpp"
 
@@ -34,7 +33,7 @@ absl::StatusOr<PromptSet> ParsePrompts(absl::string_view jsonl, const std::strin
           absl::StrCat(place, ": the id '", absl::Utf8SafeCHexEscape(prompt->id),
                        "' is that of line ", first->second, "; ids must be unique"));
     }
-    const auto tokens = EncodeChat(prompt->messages, options.system_prompt);
+    const auto tokens = options.text->EncodeChat(prompt->messages, options.system_prompt);
     if (!tokens.ok()) return Annotate(tokens.status(), place);
     const auto length = static_cast<int64_t>(tokens->size());
     if (length > options.max_prompt_tokens) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,12 +12,14 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "base/types.h"
+#include "data/model_text.h"
 
 namespace ponder::data {
 
 struct PromptSetOptions {
-  int64_t max_prompt_tokens = 256;  // as EncodeChat counts them; longer prompts are dropped
+  int64_t max_prompt_tokens = 256;  // as the model counts them; longer prompts are dropped
   std::string system_prompt;        // counted with each prompt
+  std::shared_ptr<const ModelText> text = ByteText();  // of the model that counts
 };
 
 // A value.

@@ -14,6 +14,7 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "deploy/commands.h"
+#include "deploy/model_folder.h"
 #include "deploy/stop_signal.h"
 #include "nlohmann/json.hpp"
 #include "proto/config.h"
@@ -43,6 +44,8 @@ actor::RolloutLoop::Options LoopOptions(const v1::Config& config) {
   options.sampling.top_p = static_cast<float>(config.rl().top_p());
   options.max_response_tokens = config.rl().max_response_tokens();
   options.system_prompt = config.data().system_prompt();
+  options.max_sequence_tokens =
+      config.data().max_prompt_tokens() + config.rl().max_response_tokens();
   return options;
 }
 
@@ -64,6 +67,10 @@ absl::Status RunActor(const ActorOptions& options) {
   PONDER_LOG(kInfo, "asking the learner at ", options.learner, " for work; the verifier is at ",
              options.verifier);
   actor::RolloutLoop::Options loop_options = LoopOptions(config);
+  if (!config.base_model().empty()) {
+    PONDER_ASSIGN_OR_RETURN(loop_options.text,
+                            data::LoadModelText(config.base_model(), TextOptions(config.data())));
+  }
   std::unique_ptr<MetricsLog> metrics;
   if (!options.metrics.empty()) {
     PONDER_ASSIGN_OR_RETURN(metrics, MetricsLog::Open(options.metrics));

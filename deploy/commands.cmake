@@ -5,6 +5,7 @@ ponder_binary(NAME ponder
     commands.cc
     actor_command.cc
     chat_template_command.cc
+    checkpoint_command.cc
     config_command.cc
     data_command.cc
     eval_command.cc

@@ -5,6 +5,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
+#include "data/model_text.h"
 
 namespace ponder::deploy {
 
@@ -15,7 +16,11 @@ constexpr int kExitBadUsage = 2;  // the caller's: wrong arguments or a wrong co
 // kExitBadUsage for InvalidArgument and OutOfRange, kExitFailure for the rest.
 int ReportStatus(const char* command, const absl::Status& status);
 
+// --chat-template and --think-tags.
+void AddTextOptions(CLI::App* command, data::ModelTextOptions* options);
+
 void AddActorCommand(CLI::App& app, int* exit_code);
+void AddCheckpointCommand(CLI::App& app, int* exit_code);
 void AddEvalCommand(CLI::App& app, int* exit_code);
 void AddExportCommand(CLI::App& app, int* exit_code);
 void AddGenerateCommand(CLI::App& app, int* exit_code);

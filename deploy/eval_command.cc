@@ -33,6 +33,7 @@ struct EvalCommandOptions {
   std::string out;       // of `ponder reject`
   bool json = false;
   int threads = 1;
+  data::ModelTextOptions text;
   actor::EvalOptions eval;
 };
 
@@ -42,6 +43,7 @@ absl::StatusOr<std::vector<Prompt>> ReadPrompts(const EvalCommandOptions& option
   data::PromptSetOptions prompt_options;
   prompt_options.max_prompt_tokens = config.max_position_embeddings - 1;
   prompt_options.system_prompt = options.eval.system_prompt;
+  prompt_options.text = options.eval.text;
   PONDER_ASSIGN_OR_RETURN(data::PromptSet set, data::LoadPrompts(options.prompts, prompt_options));
   if (!set.dropped.empty()) {
     std::fprintf(stderr,
@@ -100,7 +102,9 @@ std::string ReportText(const EvalCommandOptions& options, const actor::EvalRepor
 
 // Generates, judges and counts, with a verifier of our own if none is named.
 absl::StatusOr<actor::EvalReport> Measure(const char* command, EvalCommandOptions& options) {
-  PONDER_ASSIGN_OR_RETURN(const moe::Model model, OpenModel(options.model));
+  PONDER_ASSIGN_OR_RETURN(const OpenedModel opened, OpenModel(options.model, options.text));
+  const moe::Model& model = opened.model;
+  options.eval.text = opened.text;
   PONDER_ASSIGN_OR_RETURN(const std::vector<Prompt> prompts, ReadPrompts(options, model.config));
   std::unique_ptr<OwnVerifier> own_verifier;
   if (options.verifier.empty()) {
@@ -196,6 +200,7 @@ CLI::App* AddCommand(CLI::App& app, const char* name, const char* what,
                    "longest answer; without it, what the model has room for")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   command->add_option("--system-prompt", eval.system_prompt, "opens every chat");
+  AddTextOptions(command, &options->text);
   command->add_option("--seed", eval.seed, "of the sampling")->capture_default_str();
   command->add_option("--verifier", options->verifier,
                       "host:port of a running ponder-verifier; without it, our own");

@@ -19,7 +19,8 @@ struct ExportOptions {
   std::string model;
   std::string format;
   std::string out;
-  std::string dtype = "f32";
+  double max_shard_gb = moe::kMaxShardBytes / 1e9;
+  std::string dtype;  // empty: as stored (hf), f32 (gguf)
 };
 
 moe::GgufVocabulary ByteVocabulary() {
@@ -44,28 +45,58 @@ moe::GgufVocabulary ByteVocabulary() {
   return vocabulary;
 }
 
-absl::Status WriteHuggingFace(const std::string& folder, const moe::Model& model, DType dtype) {
-  PONDER_ASSIGN_OR_RETURN(auto narrowed, moe::Narrowed(model.weights, dtype));
-  moe::FolderFiles files = moe::ModelFiles({model.config, std::move(narrowed)});
-  auto config = nlohmann::ordered_json::parse(files.at("config.json"));
-  config["torch_dtype"] = dtype == DType::kF32   ? "float32"
-                          : dtype == DType::kF16 ? "float16"
-                                                 : "bfloat16";
-  files.at("config.json") = config.dump(2) + "\n";
-  return moe::WriteCheckedFolder(folder, files);
+// transformers reads the type from "dtype" or, in older files, "torch_dtype".
+std::string ConfigWithType(const std::string& config_json, DType dtype) {
+  auto config = nlohmann::ordered_json::parse(config_json);
+  const char* name = dtype == DType::kF32   ? "float32"
+                     : dtype == DType::kF16 ? "float16"
+                                            : "bfloat16";
+  const bool modern = config.contains("dtype");
+  if (modern) config["dtype"] = name;
+  if (!modern || config.contains("torch_dtype")) config["torch_dtype"] = name;
+  return config.dump(2) + "\n";
+}
+
+absl::Status WriteHuggingFace(const ExportOptions& options, const moe::Model& model) {
+  const auto shard = static_cast<uint64_t>(options.max_shard_gb * 1e9);
+  PONDER_ASSIGN_OR_RETURN(moe::FolderFiles text, TextFiles(options.model, {}));
+  if (options.dtype.empty()) {
+    PONDER_ASSIGN_OR_RETURN(const moe::FolderFiles files,
+                            moe::StoredModelFiles(options.model, std::move(text), shard));
+    return moe::WriteCheckedFolder(options.out, files);
+  }
+  PONDER_ASSIGN_OR_RETURN(const DType dtype, moe::ParseFloatType(options.dtype));
+  PONDER_ASSIGN_OR_RETURN(auto weights, moe::AsFloat32(model.weights));
+  PONDER_ASSIGN_OR_RETURN(weights, moe::Narrowed(std::move(weights), dtype));
+  PONDER_ASSIGN_OR_RETURN(const moe::Carried carried,
+                          moe::CarriedFrom(options.model, model.config, std::move(text)));
+  moe::FolderFiles files = moe::ModelFiles({model.config, std::move(weights)}, carried, shard);
+  std::string& config = files.at("config.json").text;
+  config = ConfigWithType(config, dtype);
+  return moe::WriteCheckedFolder(options.out, files);
 }
 
 absl::Status RunExport(const ExportOptions& options) {
-  PONDER_ASSIGN_OR_RETURN(moe::Model model, OpenModel(options.model));
-  PONDER_ASSIGN_OR_RETURN(model.weights, moe::AsFloat32(std::move(model.weights)));
+  std::string dtype = options.dtype;
   if (options.format == "gguf") {
-    PONDER_ASSIGN_OR_RETURN(const moe::GgufType type, moe::ParseGgufType(options.dtype));
+    if (dtype.empty()) dtype = "f32";
+    PONDER_ASSIGN_OR_RETURN(OpenedModel opened, OpenModel(options.model));
+    if (opened.text != data::ByteText()) {
+      return absl::UnimplementedError(
+          absl::StrCat(options.model,
+                       " has a tokenizer.json; --format gguf writes models of bytes "
+                       "only; take --format hf"));
+    }
+    moe::Model& model = opened.model;
+    PONDER_ASSIGN_OR_RETURN(model.weights, moe::AsFloat32(std::move(model.weights)));
+    PONDER_ASSIGN_OR_RETURN(const moe::GgufType type, moe::ParseGgufType(dtype));
     PONDER_RETURN_IF_ERROR(moe::WriteGguf(options.out, model, type, ByteVocabulary()));
   } else {
-    PONDER_ASSIGN_OR_RETURN(const DType dtype, moe::ParseFloatType(options.dtype));
-    PONDER_RETURN_IF_ERROR(WriteHuggingFace(options.out, model, dtype));
+    PONDER_ASSIGN_OR_RETURN(const moe::Model model, moe::LoadModel(options.model));
+    PONDER_RETURN_IF_ERROR(WriteHuggingFace(options, model));
+    if (dtype.empty()) dtype = "as stored";
   }
-  std::printf("%s: %s, %s\n", options.out.c_str(), options.format.c_str(), options.dtype.c_str());
+  std::printf("%s: %s, %s\n", options.out.c_str(), options.format.c_str(), dtype.c_str());
   return absl::OkStatus();
 }
 
@@ -84,7 +115,11 @@ void AddExportCommand(CLI::App& app, int* exit_code) {
       ->add_option("--out", options->out,
                    "file (gguf) or folder (hf); replaced when the new one is whole")
       ->required();
-  command->add_option("--dtype", options->dtype, "of the matrices: f32, f16, bf16, or q8_0 (gguf)")
+  command->add_option("--dtype", options->dtype,
+                      "of the matrices: f32, f16, bf16, or q8_0 (gguf); without it, f32 (gguf) or "
+                      "every tensor as it is stored (hf)");
+  command->add_option("--max-shard-gb", options->max_shard_gb, "of each safetensors file (hf)")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->callback(
       [options, exit_code] { *exit_code = ReportStatus("export", RunExport(*options)); });

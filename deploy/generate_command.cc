@@ -5,13 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "actor/engine/engine.h"
-#include "actor/evaluate.h"
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/status.h"
-#include "data/chat_format.h"
-#include "data/tokenizer.h"
 #include "deploy/commands.h"
 #include "deploy/model_folder.h"
 #include "nlohmann/json.hpp"
@@ -31,18 +29,24 @@ struct GenerateOptions {
   int threads = 1;
   std::string weights = "f32";
   bool json = false;
+  data::ModelTextOptions text;
 };
 
+// `text` is null where there are ids instead of a prompt.
 absl::StatusOr<actor::Engine::Request> MakeRequest(const GenerateOptions& options,
-                                                   const moe::ModelConfig& config) {
+                                                   const moe::ModelConfig& config,
+                                                   const data::ModelText* text) {
   actor::Engine::Request request;
   request.key = {"prompt", 0};
-  if (options.ids.empty()) {
+  if (text != nullptr) {
     PONDER_ASSIGN_OR_RETURN(
         request.prompt_tokens,
-        data::EncodeChat({Message{"user", options.prompt}}, options.system_prompt));
+        text->EncodeChat({Message{"user", options.prompt}}, options.system_prompt));
+    request.eos_tokens = text->eos_tokens();
   } else {
     request.prompt_tokens = options.ids;
+    request.eos_tokens = config.more_eos_token_ids;
+    if (config.eos_token_id >= 0) request.eos_tokens.push_back(config.eos_token_id);
   }
   const int64_t room =
       config.max_position_embeddings - static_cast<int64_t>(request.prompt_tokens.size());
@@ -60,14 +64,22 @@ absl::StatusOr<actor::Engine::Request> MakeRequest(const GenerateOptions& option
   request.sampling = options.sampling;
   if (options.greedy) request.sampling.temperature = 0;
   request.seed = options.seed;
-  request.eos_token = config.eos_token_id;
   return request;
 }
 
 absl::Status RunGenerate(const GenerateOptions& options) {
-  const bool text = options.ids.empty();
-  PONDER_ASSIGN_OR_RETURN(const moe::Model model,
-                          text ? OpenModel(options.model) : moe::LoadModel(options.model));
+  OpenedModel opened;
+  if (options.ids.empty()) {
+    PONDER_ASSIGN_OR_RETURN(opened, OpenModel(options.model, options.text));
+  } else {
+    PONDER_ASSIGN_OR_RETURN(opened.model, moe::LoadModel(options.model));
+  }
+  moe::Model& model = opened.model;
+  const data::ModelText* const text = opened.text.get();
+  PONDER_ASSIGN_OR_RETURN(actor::Engine::Request request, MakeRequest(options, model.config, text));
+  const std::vector<int32_t> ends = request.eos_tokens;
+  model.config.LimitPositions(static_cast<int64_t>(request.prompt_tokens.size()) +
+                              request.max_new_tokens);
   actor::Engine::Options engine_options;
   engine_options.threads = options.threads;
   engine_options.max_batch = 1;
@@ -75,20 +87,19 @@ absl::Status RunGenerate(const GenerateOptions& options) {
                options.weights, " passed the flag's check");
   engine_options.kv_cache_mib = actor::Engine::LeastKvCacheMib(model.config);
   PONDER_ASSIGN_OR_RETURN(auto engine, actor::Engine::Make(engine_options, model, /*version=*/0));
-  PONDER_ASSIGN_OR_RETURN(actor::Engine::Request request, MakeRequest(options, model.config));
   PONDER_RETURN_IF_ERROR(engine->Enqueue(std::move(request)));
 
   std::vector<actor::Engine::Finished> done;
   const auto stream = [&](const actor::Engine::Token& next) {
     const int32_t token = next.token.token;
     if (options.json) return;
-    if (!text) {
+    if (text == nullptr) {
       std::printf("%d ", token);
       std::fflush(stdout);
       return;
     }
-    if (token == model.config.eos_token_id) return;
-    const std::string bytes = data::ByteTokenizer::Decode({token}, /*keep_special=*/true);
+    if (absl::c_linear_search(ends, token)) return;
+    const std::string bytes = text->TokenName(token);
     std::fwrite(bytes.data(), 1, bytes.size(), stdout);
     std::fflush(stdout);
   };
@@ -97,7 +108,7 @@ absl::Status RunGenerate(const GenerateOptions& options) {
   std::string end = "\n";
   if (options.json) {
     nlohmann::ordered_json json;
-    if (text) json["text"] = actor::ResponseText(answer.tokens);
+    if (text != nullptr) json["text"] = text->ResponseText(answer.tokens);
     json["ids"] = answer.tokens;
     json["logprobs"] = answer.logprobs;
     end = json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
@@ -120,6 +131,7 @@ void AddGenerateCommand(CLI::App& app, int* exit_code) {
   input->require_option(1);
   command->add_flag("--greedy", options->greedy, "the likeliest token each time");
   command->add_option("--system-prompt", options->system_prompt, "opens the chat");
+  AddTextOptions(command, &options->text);
   command->add_option("--seed", options->seed, "of the sampling")->capture_default_str();
   command->add_option("--temperature", options->sampling.temperature, "0: greedy")
       ->capture_default_str();

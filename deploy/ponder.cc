@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   ponder::deploy::AddTokenizeCommand(app, &exit_code);
   ponder::deploy::AddChatTemplateCommand(app, &exit_code);
   ponder::deploy::AddScoreCommand(app, &exit_code);
+  ponder::deploy::AddCheckpointCommand(app, &exit_code);
   ponder::deploy::AddOfflineCommands(app, &exit_code);
   ponder::deploy::AddRejectCommand(app, &exit_code);
 

@@ -8,10 +8,10 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/status.h"
-#include "data/chat_format.h"
 #include "data/dialogue_file.h"
 #include "deploy/learner_rank.h"
 #include "deploy/learner_stages.h"
+#include "deploy/model_folder.h"
 #include "deploy/run_folder.h"
 #include "deploy/stop_signal.h"
 #include "learner/preference_loop.h"
@@ -20,14 +20,16 @@
 namespace ponder::deploy {
 namespace {
 
-std::vector<int32_t> EncodeResponse(const std::string& response) {
+absl::StatusOr<std::vector<int32_t>> EncodeResponse(const data::ModelText& text,
+                                                    const std::string& response) {
   const data::ThoughtAndAnswer parts = data::SplitThought(response);
-  return data::EncodeTrace(parts.thought, parts.answer);
+  return text.EncodeTrace(parts.thought, parts.answer);
 }
 
 // Pairs that do not fit the model are left out, with a count.
 absl::StatusOr<std::vector<learner::PreferencePair>> LoadPairs(const std::string& path,
                                                                const std::string& system_prompt,
+                                                               const data::ModelText& text,
                                                                int64_t max_tokens) {
   PONDER_ASSIGN_OR_RETURN(const std::vector<data::Preference> preferences,
                           data::LoadPreferences(path));
@@ -35,9 +37,9 @@ absl::StatusOr<std::vector<learner::PreferencePair>> LoadPairs(const std::string
   int64_t too_long = 0;
   for (const data::Preference& preference : preferences) {
     learner::PreferencePair pair;
-    PONDER_ASSIGN_OR_RETURN(pair.prompt, data::EncodeChat(preference.messages, system_prompt));
-    pair.chosen = EncodeResponse(preference.chosen);
-    pair.rejected = EncodeResponse(preference.rejected);
+    PONDER_ASSIGN_OR_RETURN(pair.prompt, text.EncodeChat(preference.messages, system_prompt));
+    PONDER_ASSIGN_OR_RETURN(pair.chosen, EncodeResponse(text, preference.chosen));
+    PONDER_ASSIGN_OR_RETURN(pair.rejected, EncodeResponse(text, preference.rejected));
     pair.margin = preference.margin;
     const size_t longest = std::max(pair.chosen.size(), pair.rejected.size());
     if (static_cast<int64_t>(pair.prompt.size() + longest) > max_tokens) {
@@ -66,13 +68,16 @@ absl::Status RunPreference(const StageArguments& arguments, bool dpo) {
   const std::string checkpoints = run.checkpoints(dpo ? "dpo" : "rm");
   PONDER_ASSIGN_OR_RETURN(auto rank, OpenLearnerRank(config, arguments.model, checkpoints,
                                                      arguments.resume, /*scalar_head=*/!dpo));
+  const data::ModelTextOptions text_options = TextOptions(config.data());
+  PONDER_ASSIGN_OR_RETURN(const auto text,
+                          OpenText(arguments.model, rank->decoder->config(), text_options));
   std::unique_ptr<moe::Decoder> reference;
   if (dpo) {
     PONDER_ASSIGN_OR_RETURN(const moe::Model model, moe::LoadModel(arguments.model));
     PONDER_ASSIGN_OR_RETURN(reference, MakeDecoder(config, rank->mesh, model));
   }
   PONDER_ASSIGN_OR_RETURN(const std::vector<learner::PreferencePair> pairs,
-                          LoadPairs(arguments.data, config.data().system_prompt(),
+                          LoadPairs(arguments.data, config.data().system_prompt(), *text,
                                     rank->decoder->config().max_position_embeddings));
   std::unique_ptr<MetricsLog> metrics;
   if (rank->leads()) {
@@ -88,6 +93,8 @@ absl::Status RunPreference(const StageArguments& arguments, bool dpo) {
   options.beta = arguments.beta;
   options.max_tokens_per_microbatch = config.learner().max_tokens_per_microbatch();
   options.checkpoints = checkpoints;
+  PONDER_ASSIGN_OR_RETURN(options.carried,
+                          CarriedFrom(arguments.model, rank->decoder->config(), text_options));
   learner::PreferenceLoop loop(options, rank->start, pairs, *rank->decoder,
                                rank->updater->gradient_step(), reference.get(), rank->mesh,
                                metrics.get());
@@ -99,7 +106,9 @@ absl::Status RunPreference(const StageArguments& arguments, bool dpo) {
   }
   PONDER_ASSIGN_OR_RETURN(auto weights, rank->decoder->Export(0));
   if (!rank->leads()) return absl::OkStatus();
-  return moe::SaveModel(arguments.out, {rank->decoder->config(), std::move(weights)});
+  return moe::WriteCheckedFolder(
+      arguments.out,
+      moe::ModelFiles({rank->decoder->config(), std::move(weights)}, options.carried));
 }
 
 }  // namespace ponder::deploy

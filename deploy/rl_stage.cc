@@ -13,6 +13,7 @@
 #include "data/prompt_set.h"
 #include "deploy/learner_rank.h"
 #include "deploy/learner_stages.h"
+#include "deploy/model_folder.h"
 #include "deploy/recipe.h"
 #include "deploy/run_folder.h"
 #include "deploy/stop_signal.h"
@@ -50,12 +51,24 @@ learner::TrainLoop::Options LoopOptions(const v1::Config& config, const std::str
   return options;
 }
 
-absl::StatusOr<std::unique_ptr<learner::SamplePool>> OpenPool(const v1::Config& config,
-                                                              const RunFolder& run,
-                                                              const learner::TrainState& start) {
+// A model that was not made from the config's shape may have another length than it thinks.
+absl::Status CheckLengths(const v1::Config& config, const moe::ModelConfig& model) {
+  const int64_t longest = config.data().max_prompt_tokens() + config.rl().max_response_tokens();
+  if (longest <= model.max_position_embeddings) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("data.max_prompt_tokens (", config.data().max_prompt_tokens(),
+                   ") and rl.max_response_tokens (", config.rl().max_response_tokens(),
+                   ") are together more than the ", model.max_position_embeddings,
+                   " tokens that the model takes"));
+}
+
+absl::StatusOr<std::unique_ptr<learner::SamplePool>> OpenPool(
+    const v1::Config& config, const RunFolder& run, std::shared_ptr<const data::ModelText> text,
+    const learner::TrainState& start) {
   data::PromptSetOptions limits;
   limits.max_prompt_tokens = config.data().max_prompt_tokens();
   limits.system_prompt = config.data().system_prompt();
+  limits.text = std::move(text);
   PONDER_ASSIGN_OR_RETURN(data::PromptSet set, data::LoadPrompts(run.train_prompts(), limits));
   PONDER_ASSIGN_OR_RETURN(auto ledger, learner::Ledger::Open(run.pool()));
   learner::SamplePool::Options options;
@@ -120,6 +133,10 @@ absl::Status RunRl(const StageArguments& arguments) {
   const std::string checkpoints = run.checkpoints("rl");
   PONDER_ASSIGN_OR_RETURN(auto rank,
                           OpenLearnerRank(config, arguments.model, checkpoints, arguments.resume));
+  const moe::ModelConfig& model_config = rank->decoder->config();
+  PONDER_RETURN_IF_ERROR(CheckLengths(config, model_config));
+  const data::ModelTextOptions text_options = TextOptions(config.data());
+  PONDER_ASSIGN_OR_RETURN(const auto text, OpenText(arguments.model, model_config, text_options));
   PONDER_ASSIGN_OR_RETURN(const Companions companions, OpenCompanions(arguments, *rank));
 
   std::unique_ptr<learner::SamplePool> pool;
@@ -128,7 +145,7 @@ absl::Status RunRl(const StageArguments& arguments) {
   std::unique_ptr<MetricsLog> metrics;
   if (rank->leads()) {
     PONDER_ASSIGN_OR_RETURN(metrics, MetricsLog::Open(run.metrics()));
-    PONDER_ASSIGN_OR_RETURN(pool, OpenPool(config, run, rank->start));
+    PONDER_ASSIGN_OR_RETURN(pool, OpenPool(config, run, text, rank->start));
     weights = std::make_unique<learner::WeightStore>(rank->decoder->config().ToJson());
     learner::LearnerService::Options options;
     options.listen = config.learner().listen();
@@ -138,6 +155,8 @@ absl::Status RunRl(const StageArguments& arguments) {
   }
 
   learner::TrainLoop::Options loop_options = LoopOptions(config, checkpoints);
+  PONDER_ASSIGN_OR_RETURN(loop_options.carried,
+                          CarriedFrom(arguments.model, model_config, text_options));
   if (rank->leads()) {
     loop_options.on_first_update = [&] {
       return metrics->Write({{"event", "startup"}, {"what", "first_update"}, {"name", "learner"}});
@@ -155,8 +174,8 @@ absl::Status RunRl(const StageArguments& arguments) {
   PONDER_ASSIGN_OR_RETURN(auto trained, rank->decoder->Export(0));
   if (!rank->leads()) return absl::OkStatus();
   PONDER_RETURN_IF_ERROR(pool->Finish());
-  PONDER_RETURN_IF_ERROR(
-      moe::SaveModel(arguments.out, {rank->decoder->config(), std::move(trained)}));
+  PONDER_RETURN_IF_ERROR(moe::WriteCheckedFolder(
+      arguments.out, moe::ModelFiles({model_config, std::move(trained)}, loop_options.carried)));
   // Actors hear that the run is finished before the service goes away.
   service->Shutdown(absl::Seconds(5));
   return absl::OkStatus();

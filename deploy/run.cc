@@ -23,6 +23,7 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "data/prompt_set.h"
+#include "deploy/model_folder.h"
 #include "deploy/model_shape.h"
 #include "deploy/run_data.h"
 #include "deploy/run_folder.h"
@@ -148,7 +149,13 @@ absl::Status LocalRun::Execute() {
 absl::Status LocalRun::PrepareDataOnce() {
   const std::string done = folder_.root + "/data/done";
   if (Exists(done)) return absl::OkStatus();
-  PONDER_ASSIGN_OR_RETURN(const auto dropped, PrepareData(config_, folder_));
+  std::shared_ptr<const data::ModelText> text = data::ByteText();
+  if (!config_.base_model().empty()) {
+    PONDER_ASSIGN_OR_RETURN(const OpenedModel opened,
+                            OpenModel(config_.base_model(), TextOptions(config_.data())));
+    text = opened.text;
+  }
+  PONDER_ASSIGN_OR_RETURN(const auto dropped, PrepareData(config_, text, folder_));
   if (!dropped.empty()) {
     std::vector<std::string> ids;
     for (size_t i = 0; i < dropped.size() && i < 20; ++i) ids.push_back(dropped[i].id);
@@ -287,8 +294,11 @@ absl::StatusOr<actor::EvalReport> LocalRun::Evaluate(const std::string& model_fo
   data::PromptSetOptions limits;
   limits.max_prompt_tokens = config_.data().max_prompt_tokens();
   limits.system_prompt = config_.data().system_prompt();
+  PONDER_ASSIGN_OR_RETURN(OpenedModel opened, OpenModel(model_folder, TextOptions(config_.data())));
+  limits.text = opened.text;
   PONDER_ASSIGN_OR_RETURN(const data::PromptSet set, data::LoadPrompts(prompts_file, limits));
-  PONDER_ASSIGN_OR_RETURN(const moe::Model model, moe::LoadModel(model_folder));
+  moe::Model& model = opened.model;
+  model.config.LimitPositions(limits.max_prompt_tokens + config_.rl().max_response_tokens());
   actor::EvalOptions options;
   options.samples = config_.eval().samples();
   options.sampling.temperature = static_cast<float>(config_.eval().temperature());
@@ -296,6 +306,7 @@ absl::StatusOr<actor::EvalReport> LocalRun::Evaluate(const std::string& model_fo
   options.max_prompts = max_prompts;
   options.seed = config_.seed();
   options.system_prompt = config_.data().system_prompt();
+  options.text = opened.text;
   options.engine.threads = static_cast<int>(config_.learner().threads());
   options.engine.max_batch = config_.actor().max_batch();
   options.engine.kv_cache_mib = config_.actor().kv_cache_mib();
@@ -372,7 +383,11 @@ absl::StatusOr<std::unique_ptr<LocalRun>> Open(const RunOptions& options) {
     if (options.out.empty()) {
       return absl::InvalidArgumentError("give the new run a folder with --out, or an old one with --resume");
     }
-    PONDER_ASSIGN_OR_RETURN(config, LoadConfig(options.config, options.overrides));
+    std::vector<std::string> overrides = options.overrides;
+    // Absolute, as it is written down for every process and every resume.
+    if (!options.model.empty())
+      overrides.push_back(absl::StrCat("base_model=", fs::absolute(options.model).string()));
+    PONDER_ASSIGN_OR_RETURN(config, LoadConfig(options.config, overrides));
     PONDER_ASSIGN_OR_RETURN(folder, NewRunFolder(options.out));
     PONDER_RETURN_IF_ERROR(WriteFileAtomic(folder.config(), PrintConfig(config)));
   }

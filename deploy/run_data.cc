@@ -9,7 +9,9 @@
 
 namespace ponder::deploy {
 
-absl::StatusOr<std::vector<data::PromptSet::Dropped>> PrepareData(const v1::Config& config, const RunFolder& run) {
+absl::StatusOr<std::vector<data::PromptSet::Dropped>> PrepareData(const v1::Config& config,
+                                                                  std::shared_ptr<const data::ModelText> text,
+                                                                  const RunFolder& run) {
   const v1::TaskConfig& task = config.data().task();
   PONDER_ASSIGN_OR_RETURN(const data::TaskSet generated,
                           data::MakeTaskSet(task.name(), task.train_size(), task.eval_size(), config.seed()));
@@ -18,6 +20,7 @@ absl::StatusOr<std::vector<data::PromptSet::Dropped>> PrepareData(const v1::Conf
   data::PromptSetOptions limits;
   limits.max_prompt_tokens = config.data().max_prompt_tokens();
   limits.system_prompt = config.data().system_prompt();
+  limits.text = std::move(text);
   std::vector<data::PromptSet::Dropped> dropped;
   const auto replace = [&](const std::string& from, const std::string& to) -> absl::Status {
     PONDER_ASSIGN_OR_RETURN(data::PromptSet set, data::LoadPrompts(from, limits));

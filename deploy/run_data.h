@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,9 @@ namespace ponder::deploy {
 // Writes RUN/data: train.jsonl from data.prompts or the generated task, eval.jsonl from data.eval_prompts or the generated
 // task (none if only data.prompts is given), and sft.jsonl from the generated task. Returns what was too long for
 // data.max_prompt_tokens and so was left out.
-absl::StatusOr<std::vector<data::PromptSet::Dropped>> PrepareData(const v1::Config& config, const RunFolder& run);
+// Tokens are counted as `text`, the model's, counts them.
+absl::StatusOr<std::vector<data::PromptSet::Dropped>> PrepareData(const v1::Config& config,
+                                                                  std::shared_ptr<const data::ModelText> text,
+                                                                  const RunFolder& run);
 
 }  // namespace ponder::deploy

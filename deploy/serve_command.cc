@@ -20,6 +20,8 @@ struct ServeOptions {
   std::string model;
   std::string listen = "127.0.0.1:8000";
   int64_t kv_cache_mib = 0;  // 0: 256, or what the model needs at least
+  data::ModelTextOptions text;
+  int64_t max_context = 0;  // 0: what the model takes
   actor::HttpServer::Options server;
 };
 
@@ -33,7 +35,10 @@ absl::Status RunServe(ServeOptions options) {
         absl::StrCat("--listen takes host:port, not '", options.listen, "'"));
   }
   options.server.host = options.listen.substr(0, colon);
-  PONDER_ASSIGN_OR_RETURN(const moe::Model model, OpenModel(options.model));
+  PONDER_ASSIGN_OR_RETURN(OpenedModel opened, OpenModel(options.model, options.text));
+  moe::Model& model = opened.model;
+  options.server.text = opened.text;
+  if (options.max_context > 0) model.config.LimitPositions(options.max_context);
   std::filesystem::path folder = std::filesystem::path(options.model).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
   if (options.server.served_model.empty()) options.server.served_model = folder.filename().string();
@@ -63,6 +68,11 @@ void AddServeCommand(CLI::App& app, int* exit_code) {
       ->capture_default_str();
   command->add_option("--name", server.served_model,
                       "of the model in the API; without it, its folder's name");
+  AddTextOptions(command, &options->text);
+  command
+      ->add_option("--max-context", options->max_context,
+                   "longest prompt and answer together; without it, what the model takes")
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 40));
   command->add_option("--threads", engine.threads, "of the computation")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

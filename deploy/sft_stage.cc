@@ -7,11 +7,11 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/status.h"
-#include "data/chat_format.h"
 #include "data/dialogue_file.h"
 #include "data/trace_file.h"
 #include "deploy/learner_rank.h"
 #include "deploy/learner_stages.h"
+#include "deploy/model_folder.h"
 #include "deploy/run_folder.h"
 #include "deploy/stop_signal.h"
 #include "learner/sft_loop.h"
@@ -22,13 +22,14 @@ namespace {
 
 absl::StatusOr<std::vector<learner::Example>> LoadExamples(const std::string& path,
                                                            const std::string& system_prompt,
+                                                           const data::ModelText& text,
                                                            int64_t max_tokens) {
   PONDER_ASSIGN_OR_RETURN(const std::vector<data::Trace> traces, data::LoadTraces(path));
   std::vector<learner::Example> examples;
   for (const data::Trace& trace : traces) {
     learner::Example example;
-    PONDER_ASSIGN_OR_RETURN(example.prompt, data::EncodeChat(trace.prompt.messages, system_prompt));
-    example.response = data::EncodeTrace(trace.thought, trace.answer);
+    PONDER_ASSIGN_OR_RETURN(example.prompt, text.EncodeChat(trace.prompt.messages, system_prompt));
+    PONDER_ASSIGN_OR_RETURN(example.response, text.EncodeTrace(trace.thought, trace.answer));
     const int64_t tokens = static_cast<int64_t>(example.prompt.size() + example.response.size());
     if (tokens > max_tokens) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -44,15 +45,16 @@ absl::StatusOr<std::vector<learner::Example>> LoadExamples(const std::string& pa
 // long is left out; both are counted.
 absl::StatusOr<std::vector<learner::Example>> LoadDialogueExamples(const std::string& path,
                                                                    const std::string& system_prompt,
+                                                                   const data::ModelText& text,
                                                                    size_t max_tokens) {
   PONDER_ASSIGN_OR_RETURN(const std::vector<data::Dialogue> dialogues, data::LoadDialogues(path));
   std::vector<learner::Example> examples;
   int64_t truncated = 0;
   for (const data::Dialogue& dialogue : dialogues) {
     learner::Example example;
-    PONDER_ASSIGN_OR_RETURN(example.prompt, data::EncodeChat(dialogue.messages, system_prompt));
+    PONDER_ASSIGN_OR_RETURN(example.prompt, text.EncodeChat(dialogue.messages, system_prompt));
     const data::ThoughtAndAnswer parts = data::SplitThought(dialogue.response);
-    example.response = data::EncodeTrace(parts.thought, parts.answer);
+    PONDER_ASSIGN_OR_RETURN(example.response, text.EncodeTrace(parts.thought, parts.answer));
     if (example.prompt.size() >= max_tokens) continue;
     const size_t room = max_tokens - example.prompt.size();
     truncated += example.response.size() > room;
@@ -81,12 +83,16 @@ absl::Status RunSft(const StageArguments& arguments) {
   const std::string checkpoints = run.checkpoints("sft");
   PONDER_ASSIGN_OR_RETURN(auto rank,
                           OpenLearnerRank(config, arguments.model, checkpoints, arguments.resume));
+  const data::ModelTextOptions text_options = TextOptions(config.data());
+  PONDER_ASSIGN_OR_RETURN(const auto text,
+                          OpenText(arguments.model, rank->decoder->config(), text_options));
   const int64_t longest = rank->decoder->config().max_position_embeddings;
-  PONDER_ASSIGN_OR_RETURN(const std::vector<learner::Example> examples,
-                          arguments.data.empty()
-                              ? LoadExamples(run.traces(), config.data().system_prompt(), longest)
-                              : LoadDialogueExamples(arguments.data, config.data().system_prompt(),
-                                                     static_cast<size_t>(longest)));
+  PONDER_ASSIGN_OR_RETURN(
+      const std::vector<learner::Example> examples,
+      arguments.data.empty()
+          ? LoadExamples(run.traces(), config.data().system_prompt(), *text, longest)
+          : LoadDialogueExamples(arguments.data, config.data().system_prompt(), *text,
+                                 static_cast<size_t>(longest)));
   std::unique_ptr<MetricsLog> metrics;
   if (rank->leads()) {
     PONDER_ASSIGN_OR_RETURN(metrics, MetricsLog::Open(run.metrics()));
@@ -100,6 +106,8 @@ absl::Status RunSft(const StageArguments& arguments) {
   options.warmup_steps = config.sft().warmup_steps();
   options.target_loss = config.sft().target_loss();
   options.checkpoints = checkpoints;
+  PONDER_ASSIGN_OR_RETURN(options.carried,
+                          CarriedFrom(arguments.model, rank->decoder->config(), text_options));
   learner::SftLoop loop(options, rank->start, examples, *rank->decoder, *rank->updater, rank->mesh,
                         metrics.get());
   {
@@ -110,7 +118,9 @@ absl::Status RunSft(const StageArguments& arguments) {
   }
   PONDER_ASSIGN_OR_RETURN(auto weights, rank->decoder->Export(0));
   if (!rank->leads()) return absl::OkStatus();
-  return moe::SaveModel(arguments.out, {rank->decoder->config(), std::move(weights)});
+  return moe::WriteCheckedFolder(
+      arguments.out,
+      moe::ModelFiles({rank->decoder->config(), std::move(weights)}, options.carried));
 }
 
 }  // namespace ponder::deploy

@@ -141,7 +141,8 @@ absl::StatusOr<std::vector<std::string>> ListCheckpoints(const std::string& fold
 }  // namespace
 
 absl::Status SaveTraining(const std::string& folder, const TrainState& state, moe::Decoder& decoder,
-                          AdamW& optimizer, const Mesh& mesh, int64_t keep, ValueModel* value) {
+                          AdamW& optimizer, const Mesh& mesh, int64_t keep,
+                          const moe::Carried& carried, ValueModel* value) {
   PONDER_ASSIGN_OR_RETURN(auto weights, decoder.Export(state.version));
   PONDER_ASSIGN_OR_RETURN(auto moments, OptimizerTensors(decoder, optimizer, mesh));
   std::shared_ptr<const moe::Weights> value_weights, value_moments;
@@ -157,7 +158,7 @@ absl::Status SaveTraining(const std::string& folder, const TrainState& state, mo
                                        {"optimizer_step", state.optimizer_step},
                                        {"value_step", state.value_step}};
   PONDER_RETURN_IF_ERROR(MakeFolder(folder));
-  moe::FolderFiles files = moe::ModelFiles({decoder.config(), std::move(weights)});
+  moe::FolderFiles files = moe::ModelFiles({decoder.config(), std::move(weights)}, carried);
   files[kOptimizerFile] = moe::SafetensorsBytes(*moments);
   if (value != nullptr) {
     files[kValueFile] = moe::SafetensorsBytes(*value_weights);

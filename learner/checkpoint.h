@@ -15,6 +15,7 @@
 #include "learner/value_model.h"
 #include "moe/checkpoint.h"
 #include "moe/decoder.h"
+#include "moe/model_files.h"
 
 namespace ponder::learner {
 
@@ -28,11 +29,11 @@ struct TrainState {
   int64_t value_step = 0;      // the same, of the value model
 };
 
-// Writes <folder>/step-000123 and then deletes the oldest beyond `keep`. `value` may be null.
-// Collective; rank 0 writes.
+// Writes <folder>/step-000123, with `carried`, and then deletes the oldest beyond `keep`. `value`
+// may be null. Collective; rank 0 writes.
 absl::Status SaveTraining(const std::string& folder, const TrainState& state, moe::Decoder& decoder,
                           AdamW& optimizer, const Mesh& mesh, int64_t keep,
-                          ValueModel* value = nullptr);
+                          const moe::Carried& carried = {}, ValueModel* value = nullptr);
 
 // The newest checkpoint below `folder`, by step; nullopt when there is none.
 absl::StatusOr<std::optional<std::string>> NewestCheckpoint(const std::string& folder);

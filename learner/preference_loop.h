@@ -45,6 +45,7 @@ class PreferenceLoop {
     int64_t checkpoint_every = 100;
     std::string checkpoints;  // folder of checkpoints
     int64_t keep_checkpoints = 1;
+    moe::Carried carried;  // with every checkpoint
   };
 
   // With a `reference`: DPO (arXiv 2305.18290), the difference being beta times how much more than

@@ -26,7 +26,7 @@ SftLoop::SftLoop(const Options& options, const TrainState& start,
 absl::Status SftLoop::Run() {
   const auto save = [this] {
     return SaveTraining(options_.checkpoints, state_, decoder_, updater_.optimizer(), mesh_,
-                        options_.keep_checkpoints);
+                        options_.keep_checkpoints, options_.carried);
   };
   while (state_.step < options_.steps) {
     PONDER_ASSIGN_OR_RETURN(const bool stop, AgreeToStop());

@@ -36,6 +36,7 @@ class SftLoop {
     int64_t checkpoint_every = 100;
     std::string checkpoints;  // folder of checkpoints
     int64_t keep_checkpoints = 1;
+    moe::Carried carried;  // with every checkpoint
   };
 
   // All references outlive it; `examples` is not empty; `metrics` is null on ranks other than 0.

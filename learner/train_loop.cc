@@ -201,7 +201,7 @@ absl::Status TrainLoop::Publish() {
 
 absl::Status TrainLoop::Save() {
   return SaveTraining(options_.checkpoints, state_, decoder_, updater_.optimizer(), mesh_,
-                      options_.keep_checkpoints, companions_.value);
+                      options_.keep_checkpoints, options_.carried, companions_.value);
 }
 
 absl::Status TrainLoop::Log(const SamplePool::Taken& taken,

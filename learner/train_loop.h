@@ -38,7 +38,7 @@ class TrainLoop {
     int64_t steps = 300;      // of the policy
     int64_t minibatches = 1;  // optimizer updates a step
     double lr = 1e-4;
-    double min_lr = 1e-4;     // where the cosine decay ends; lr: none
+    double min_lr = 1e-4;      // where the cosine decay ends; lr: none
     int64_t warmup_steps = 5;  // optimizer updates
     reward::RewardOptions reward;
     bool overlong_filtering = false;  // truncated responses are left out of the loss (DAPO)
@@ -51,6 +51,7 @@ class TrainLoop {
     int64_t checkpoint_every = 25;  // steps
     std::string checkpoints;        // folder of checkpoints
     int64_t keep_checkpoints = 2;
+    moe::Carried carried;                             // with every checkpoint
     absl::Duration take_timeout = absl::Minutes(10);  // for one step's samples
     std::function<absl::Status()> on_first_update;    // if set, called by rank 0 once
   };

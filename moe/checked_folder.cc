@@ -24,9 +24,8 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 using Checksums = std::map<std::string, std::string>;
 
-std::string HexCrc32(absl::string_view bytes) {
-  return absl::StrCat(absl::Hex(Crc32(bytes), absl::kZeroPad8));
-}
+std::string HexText(uint32_t crc32) { return absl::StrCat(absl::Hex(crc32, absl::kZeroPad8)); }
+std::string HexCrc32(absl::string_view bytes) { return HexText(Crc32(bytes)); }
 
 // The one text that these checksums have: any other byte in checksums.json is damage.
 std::string ChecksumsText(const Checksums& crc32) {
@@ -102,10 +101,19 @@ absl::Status SwapIn(const std::string& fresh, const std::string& folder) {
 absl::Status WriteFiles(const std::string& folder, const FolderFiles& files) {
   PONDER_RETURN_IF_ERROR(MakeFolder(folder));
   Checksums crc32;
-  for (const auto& [name, bytes] : files) {
+  for (const auto& [name, file] : files) {
     PONDER_CHECK(name.find('/') == std::string::npos && name != kChecksumsFile, "file name ", name);
-    PONDER_RETURN_IF_ERROR(WriteFileAtomic(absl::StrCat(folder, "/", name), bytes));
-    crc32[name] = HexCrc32(bytes);
+    PONDER_ASSIGN_OR_RETURN(AtomicFileWriter writer,
+                            AtomicFileWriter::Open(absl::StrCat(folder, "/", name)));
+    PONDER_RETURN_IF_ERROR(writer.Append(file.text));
+    uint32_t crc = Crc32(file.text);
+    for (const absl::Span<const uint8_t> part : file.parts) {
+      const absl::string_view bytes(reinterpret_cast<const char*>(part.data()), part.size());
+      PONDER_RETURN_IF_ERROR(writer.Append(bytes));
+      crc = Crc32(bytes, crc);
+    }
+    PONDER_RETURN_IF_ERROR(writer.Commit());
+    crc32[name] = HexText(crc);
   }
   return WriteFileAtomic(absl::StrCat(folder, "/", kChecksumsFile), ChecksumsText(crc32));
 }

@@ -2,19 +2,33 @@
 // under checkpoints.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace ponder::moe {
 
 constexpr char kChecksumsFile[] = "checksums.json";
 
-// File name -> its bytes. Names have no slash.
-using FolderFiles = std::map<std::string, std::string>;
+// What a file is to hold: `text`, then the bytes that `parts` point to, kept by `owners`. A value.
+struct FolderFile {
+  FolderFile() = default;
+  FolderFile(std::string t) : text(std::move(t)) {}  // NOLINT: most files are text
+
+  std::string text;
+  std::vector<absl::Span<const uint8_t>> parts;
+  std::vector<std::shared_ptr<const void>> owners;
+};
+// By name. Names have no slash.
+using FolderFiles = std::map<std::string, FolderFile>;
 
 // Writes the files and checksums.json (the CRC-32 of each) into `folder`.partial, syncs, then swaps
 // it into place: a crash leaves the old folder or the new one. An older folder is replaced only if

@@ -10,6 +10,7 @@
 #include "moe/checked_folder.h"
 #include "moe/checkpoint_files.h"
 #include "moe/families/family.h"
+#include "moe/model_files.h"
 
 namespace ponder::moe {
 namespace {
@@ -95,26 +96,6 @@ class TensorFinder {
 };
 
 }  // namespace
-
-FolderFiles ModelFiles(const Model& model) {
-  std::vector<SafetensorsTensor> tensors;
-  uint64_t at = 0;
-  for (size_t i = 0; i < model.weights->manifest().tensors.size(); ++i) {
-    const TensorSpec& spec = model.weights->manifest().tensors[i];
-    const uint64_t size = model.weights->bytes(i).size();
-    PONDER_CHECK(size == spec.end - spec.begin, spec.name, " is FP8");
-    tensors.push_back({FileNameOf(model.config, spec.name), DTypeName(spec.dtype), spec.shape, at,
-                       at + size});
-    at += size;
-  }
-  std::string bytes = SafetensorsHeader(tensors);
-  bytes.reserve(bytes.size() + at);
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const absl::Span<const uint8_t> tensor = model.weights->bytes(i);
-    bytes.append(reinterpret_cast<const char*>(tensor.data()), tensor.size());
-  }
-  return {{kConfigFile, model.config.ToJson()}, {kWeightsFile, std::move(bytes)}};
-}
 
 absl::Status SaveModel(const std::string& folder, const Model& model) {
   return WriteCheckedFolder(folder, ModelFiles(model));

@@ -20,10 +20,9 @@ struct Model {
 };
 
 // Writes into a new folder beside `folder`, then renames: a crash leaves the old checkpoint or the
-// new one. checksums.json holds the CRC-32 of every file in the folder.
+// new one. checksums.json holds the CRC-32 of every file in the folder. Those who add files of their
+// own take moe/model_files.h and WriteCheckedFolder.
 absl::Status SaveModel(const std::string& folder, const Model& model);
-// What SaveModel writes, for those who add files of their own and call WriteCheckedFolder.
-FolderFiles ModelFiles(const Model& model);
 
 // Opens a checkpoint of any family of moe/families/: config.json and model.safetensors or its shards.
 // The tensors stay in the files, mapped, as F32, BF16, F16 or F8_E4M3 with block scales. DataLoss: the

@@ -19,8 +19,10 @@ int64_t ModelConfig::NumMoeLayers() const {
   return count;
 }
 
-bool ModelConfig::IsEos(int32_t token) const {
-  return token == eos_token_id || absl::c_linear_search(more_eos_token_ids, token);
+void ModelConfig::LimitPositions(int64_t positions) {
+  if (positions >= max_position_embeddings) return;
+  if (rope_positions == 0) rope_positions = max_position_embeddings;
+  max_position_embeddings = positions;
 }
 
 kernels::AttentionShape ModelConfig::attention_shape() const {

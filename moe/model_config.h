@@ -90,7 +90,8 @@ struct ModelConfig {
   bool IsMoeLayer(int64_t layer) const;
   int64_t NumMoeLayers() const;
   bool IsMla() const { return kv_lora_rank > 0; }
-  bool IsEos(int32_t token) const;
+  // Takes no sequence longer than `positions`, which costs tables and caches less. The numbers stay.
+  void LimitPositions(int64_t positions);
   // MLA runs absorbed: every query head reads the one latent [c_KV; k^R] as its key, c_KV as value.
   kernels::AttentionShape attention_shape() const;
   kernels::RouterOptions router_options() const;

@@ -99,6 +99,7 @@ std::vector<Rule> Rules(const v1::Config& config) {
   const v1::RlConfig& rl = config.rl();
   const v1::LearnerConfig& learner = config.learner();
   const int64_t longest = config.data().max_prompt_tokens() + rl.max_response_tokens();
+  const bool has_base_model = !config.base_model().empty();  // whose shape is in its folder
   const double cache_bytes_per_token = 2.0 * sizeof(float) * model.num_hidden_layers() *
                                        model.num_key_value_heads() * model.head_dim();
   return {
@@ -122,7 +123,7 @@ std::vector<Rule> Rules(const v1::Config& config) {
        "must not exceed",
        "model.num_hidden_layers",
        "the dense layers are among them"},
-      {longest <= model.max_position_embeddings(),
+      {has_base_model || longest <= model.max_position_embeddings(),
        {"data.max_prompt_tokens", "rl.max_response_tokens"},
        "must not exceed",
        "model.max_position_embeddings",
@@ -132,7 +133,7 @@ std::vector<Rule> Rules(const v1::Config& config) {
        "must not exceed",
        "learner.max_tokens_per_microbatch",
        "a micro-batch holds whole sequences"},
-      {config.actor().kv_cache_mib() * 0x1p20 >= longest * cache_bytes_per_token,
+      {has_base_model || config.actor().kv_cache_mib() * 0x1p20 >= longest * cache_bytes_per_token,
        {"actor.kv_cache_mib"},
        "is too small",
        "",

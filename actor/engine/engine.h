@@ -52,7 +52,7 @@ class Engine {
     kernels::SamplingOptions sampling;
     uint64_t seed = 0;
     std::string random_stream;              // keys the draws in place of key.prompt_id unless empty
-    int32_t eos_token = 0;                  // -1: none
+    std::vector<int32_t> eos_tokens;        // each ends it, with kEndOfSequence
     std::vector<int32_t> stop_tokens;       // end it as well, with kStop
     std::vector<std::string> stop_strings;  // of its text; end it with kStop
     ThinkBudget think;

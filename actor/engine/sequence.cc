@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "moe/kernels/attention.h"
 
 namespace ponder::actor {
@@ -97,12 +98,12 @@ void Sequence::Append(const kernels::SampledToken& token, const Engine::Options&
 }
 
 bool Sequence::EndsWith(int32_t token, const Engine::Options& options) {
-  if (token == request.eos_token) {
+  if (absl::c_linear_search(request.eos_tokens, token)) {
     finished_.stop_reason = StopReason::kEndOfSequence;
     return true;
   }
   finished_.stop_reason = StopReason::kStop;
-  if (std::count(request.stop_tokens.begin(), request.stop_tokens.end(), token) > 0) return true;
+  if (absl::c_linear_search(request.stop_tokens, token)) return true;
   if (stops_.has_value()) {
     stops_->Push(options.token_text(token));
     if (stops_->stopped()) return true;

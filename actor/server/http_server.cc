@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "actor/server/openai.h"
-#include "actor/server/served_text.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
 
@@ -139,6 +138,7 @@ void HttpServer::State::Complete(Endpoint endpoint, const httplib::Request& requ
   const int64_t number = calls++;
   auto reply = std::make_shared<Reply>();
   Call& call = reply->call;
+  call.text = options.text;
   std::random_device random;
   const uint64_t random_seed = (uint64_t{random()} << 32) | random();
   ApiError error =
@@ -214,7 +214,9 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const Options& opt
                                                               const moe::Model& model) {
   auto state = std::make_unique<State>(options);
   EngineThread::Options engine = options.engine;
-  engine.engine.token_text = TokenText;
+  engine.engine.token_text = [text = options.text](int32_t token) {
+    return text->TokenBytes(token);
+  };
   PONDER_ASSIGN_OR_RETURN(state->engine, EngineThread::Start(engine, model));
   ListeningServer& server = state->server;
   server.new_task_queue = [n = options.connections] {

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "actor/server/engine_thread.h"
+#include "data/model_text.h"
 
 namespace ponder::actor {
 
@@ -21,6 +22,7 @@ class HttpServer {
     int connections = 128;       // served at once, a thread each; more wait
     int64_t max_body = 8 << 20;  // bytes of a call
     EngineThread::Options engine;
+    std::shared_ptr<const data::ModelText> text = data::ByteText();  // of the model
   };
   // Unavailable: the port cannot be had. Else what EngineThread::Start says.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const Options& options,

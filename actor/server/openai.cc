@@ -1,7 +1,6 @@
 // How answers look.
 #include "actor/server/openai.h"
 
-#include "actor/server/served_text.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder::actor {
@@ -10,13 +9,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json OrNull(const std::string& text) { return text.empty() ? Json() : Json(text); }
-
-Json TokenJson(int32_t token, float logprob) {
-  const std::string bytes = TokenName(token);
-  Json list = Json::array();
-  for (const char byte : bytes) list.push_back(static_cast<unsigned char>(byte));
-  return {{"token", ToUtf8(bytes)}, {"logprob", logprob}, {"bytes", std::move(list)}};
-}
 
 const char* FinishReason(StopReason reason) {
   switch (reason) {
@@ -57,7 +49,8 @@ ApiError ToApiError(const absl::Status& status) {
 }
 
 Choice::Choice(const Call& call)
-    : text_(call.stop_strings, /*split_thought=*/call.endpoint == Endpoint::kChat) {}
+    : model_text_(call.text),
+      text_(call.text, call.stop_strings, /*split_thought=*/call.endpoint == Endpoint::kChat) {}
 
 void Choice::Push(const TokenStream::Event& event) {
   TextStream::Delta more;
@@ -72,6 +65,13 @@ void Choice::Push(const TokenStream::Event& event) {
   }
   delta_.thought += more.thought;
   delta_.answer += more.answer;
+}
+
+Json Choice::TokenJson(int32_t token, float logprob) const {
+  const std::string bytes = model_text_->TokenName(token);
+  Json list = Json::array();
+  for (const char byte : bytes) list.push_back(static_cast<unsigned char>(byte));
+  return {{"token", ToUtf8(bytes)}, {"logprob", logprob}, {"bytes", std::move(list)}};
 }
 
 Json Choice::LogprobsJson(const Call& call) const {
@@ -89,10 +89,11 @@ Json Choice::LogprobsJson(const Call& call) const {
   }
   Json tokens = Json::array(), values = Json::array(), top = Json::array();
   for (const TokenStream::Event& event : logprobs_) {
-    tokens.push_back(ToUtf8(TokenName(event.token)));
+    tokens.push_back(ToUtf8(model_text_->TokenName(event.token)));
     values.push_back(event.logprob);
     Json best = Json::object();
-    for (const auto& [other, logprob] : event.top) best[ToUtf8(TokenName(other))] = logprob;
+    for (const auto& [other, logprob] : event.top)
+      best[ToUtf8(model_text_->TokenName(other))] = logprob;
     top.push_back(std::move(best));
   }
   return {{"tokens", std::move(tokens)},

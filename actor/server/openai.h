@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "actor/engine/engine.h"
 #include "actor/server/engine_thread.h"
 #include "actor/server/text_stream.h"
+#include "data/model_text.h"
 #include "moe/model_config.h"
 #include "nlohmann/json_fwd.hpp"
 
@@ -38,12 +40,13 @@ struct Call {
   bool include_usage = false;
   bool logprobs = false;
   std::vector<std::string> stop_strings;
-  int64_t prompt_tokens = 0;  // of all prompts
+  int64_t prompt_tokens = 0;                    // of all prompts
+  std::shared_ptr<const data::ModelText> text;  // of the model
   // One a choice: sample j of prompt i at i * n + j.
   std::vector<Engine::Request> requests;
 };
 
-// Reads the body of a call. `random_seed` is used where the call has none.
+// Reads the body of a call, whose `text` is set. `random_seed` is used where the body has none.
 ApiError ParseCall(absl::string_view body, Endpoint endpoint, const moe::ModelConfig& config,
                    const std::string& served_model, uint64_t random_seed, Call* call);
 
@@ -63,7 +66,9 @@ struct Choice {
 
  private:
   nlohmann::ordered_json LogprobsJson(const Call& call) const;
+  nlohmann::ordered_json TokenJson(int32_t token, float logprob) const;
 
+  std::shared_ptr<const data::ModelText> model_text_;
   TextStream text_;
   TextStream::Delta delta_;
   std::vector<TokenStream::Event> logprobs_;

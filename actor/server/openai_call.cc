@@ -7,7 +7,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "actor/server/openai.h"
-#include "actor/server/served_text.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder::actor {
@@ -150,7 +149,7 @@ bool ReadContent(const Json& message, std::string* content) {
   return true;
 }
 
-std::vector<int32_t> ReadMessages(Fields& fields) {
+std::vector<int32_t> ReadMessages(Fields& fields, const data::ModelText& text) {
   const Json* messages = fields.Find("messages");
   if (messages == nullptr || !messages->is_array() || messages->empty())
     return fields.Fail("messages", "must be a list of at least one message"),
@@ -168,7 +167,7 @@ std::vector<int32_t> ReadMessages(Fields& fields) {
     message.role = role->get<std::string>();
     chat.push_back(std::move(message));
   }
-  auto tokens = ChatTokens(chat);
+  auto tokens = text.EncodeChat(chat, /*system_prompt=*/"");
   if (!tokens.ok()) fields.Fail("messages", std::string(tokens.status().message()));
   return tokens.ok() ? *std::move(tokens) : std::vector<int32_t>();
 }
@@ -181,7 +180,7 @@ bool IsTokenList(const Json& value) {
 }
 
 // A string, token ids, or a list of such.
-std::vector<std::vector<int32_t>> ReadPrompts(Fields& fields) {
+std::vector<std::vector<int32_t>> ReadPrompts(Fields& fields, const data::ModelText& text) {
   std::vector<std::vector<int32_t>> prompts;
   const Json* prompt = fields.Find("prompt");
   const Json empty;
@@ -190,7 +189,9 @@ std::vector<std::vector<int32_t>> ReadPrompts(Fields& fields) {
   const Json list = single ? Json::array({given}) : given;
   for (const Json& one : list.is_array() ? list : Json::array()) {
     if (one.is_string() && !one.get_ref<const std::string&>().empty()) {
-      prompts.push_back(TextTokens(one.get_ref<const std::string&>()));
+      auto tokens = text.EncodeText(one.get_ref<const std::string&>());
+      if (!tokens.ok()) fields.Fail("prompt", std::string(tokens.status().message()));
+      prompts.push_back(tokens.ok() ? *std::move(tokens) : std::vector<int32_t>());
     } else if (IsTokenList(one)) {
       prompts.push_back(one.get<std::vector<int32_t>>());
     } else {
@@ -257,9 +258,9 @@ ApiError ParseCall(absl::string_view body, Endpoint endpoint, const moe::ModelCo
         "seed", 0, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()));
   }
   call->stop_strings = request.stop_strings = ReadStops(fields);
-  request.eos_token = fields.Bool("ignore_eos", false) ? -1 : config.eos_token_id;
-  request.think = {fields.Integer("max_thinking_tokens", -1, 0, int64_t{1} << 31), ThinkOpenToken(),
-                   ThinkCloseToken()};
+  if (!fields.Bool("ignore_eos", false)) request.eos_tokens = call->text->eos_tokens();
+  request.think = {fields.Integer("max_thinking_tokens", -1, 0, int64_t{1} << 31),
+                   call->text->think_open(), call->text->think_close()};
   request.top_logprobs =
       call->logprobs ? std::min<int64_t>(std::max<int64_t>(top_logprobs, 0), config.vocab_size) : 0;
   const bool newer = chat && fields.Find("max_completion_tokens") != nullptr;
@@ -267,7 +268,8 @@ ApiError ParseCall(absl::string_view body, Endpoint endpoint, const moe::ModelCo
   const int64_t max_tokens = fields.Integer(limit, chat ? 0 : kDefaultCompletionTokens, 1,
                                             std::numeric_limits<int32_t>::max());
   const std::vector<std::vector<int32_t>> prompts =
-      chat ? std::vector<std::vector<int32_t>>{ReadMessages(fields)} : ReadPrompts(fields);
+      chat ? std::vector<std::vector<int32_t>>{ReadMessages(fields, *call->text)}
+           : ReadPrompts(fields, *call->text);
   if (!fields.error().ok()) return fields.error();
   if (static_cast<int64_t>(prompts.size()) * n > kMaxChoices)
     return Bad("n", absl::StrCat("at most ", kMaxChoices, " choices a call"));

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "actor/server/served_text.h"
-
 namespace ponder::actor {
 namespace {
 
@@ -68,18 +66,22 @@ std::string ToUtf8(absl::string_view bytes) {
   return text + stream.Rest();
 }
 
-TextStream::TextStream(std::vector<std::string> stops, bool split_thought)
-    : stops_(std::move(stops)), split_thought_(split_thought) {}
+TextStream::TextStream(std::shared_ptr<const data::ModelText> text, std::vector<std::string> stops,
+                       bool split_thought)
+    : text_(std::move(text)),
+      stops_(std::move(stops)),
+      split_thought_(split_thought && text_->think_open() >= 0),
+      thinking_(split_thought_ && text_->prompt_opens_thought()) {}
 
 TextStream::Delta TextStream::Push(int32_t token) {
   Delta delta;
-  const bool opens = token == ThinkOpenToken();
-  if (split_thought_ && (opens || token == ThinkCloseToken())) {
+  const bool opens = token == text_->think_open();
+  if (split_thought_ && (opens || token == text_->think_close())) {
     delta = Rest();  // a character or a stop string does not reach across
     thinking_ = opens;
     return delta;
   }
-  Show(stops_.Push(TokenText(token)), &delta);
+  Show(stops_.Push(text_->TokenBytes(token)), &delta);
   return delta;
 }
 

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 #include "actor/engine/stop_strings.h"
+#include "data/model_text.h"
 
 namespace ponder::actor {
 
@@ -28,8 +30,10 @@ std::string ToUtf8(absl::string_view bytes);
 // A value.
 class TextStream {
  public:
-  // `split_thought`: <think> and </think> part the text; else they are left out of it.
-  TextStream(std::vector<std::string> stops, bool split_thought);
+  // Of a model that writes as `text` says. `split_thought`: its think tags part the text; else they
+  // are left out of it.
+  TextStream(std::shared_ptr<const data::ModelText> text, std::vector<std::string> stops,
+             bool split_thought);
 
   struct Delta {
     std::string thought;
@@ -42,10 +46,11 @@ class TextStream {
  private:
   void Show(std::string bytes, Delta* delta);
 
+  std::shared_ptr<const data::ModelText> text_;
   StopStrings stops_;
   Utf8Stream utf8_;
   bool split_thought_;
-  bool thinking_ = false;
+  bool thinking_;
 };
 
 }  // namespace ponder::actor

@@ -34,6 +34,10 @@ class JsonTokenizer final : public Tokenizer {
   absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text,
                                               bool add_special) const override;
   std::string Decode(absl::Span<const int32_t> ids, bool skip_special) const override;
+  std::string TokenBytes(int32_t id) const override;
+  bool IsSpecial(int32_t id) const override {
+    return id >= 0 && id < vocab_size() && tokens_[static_cast<size_t>(id)].special;
+  }
   std::unique_ptr<Detokenizer> MakeDetokenizer(bool skip_special) const override;
   int32_t TokenId(absl::string_view token) const override;
   int64_t vocab_size() const override { return static_cast<int64_t>(tokens_.size()); }
@@ -210,6 +214,18 @@ std::string JsonTokenizer::Decode(absl::Span<const int32_t> ids, bool skip_speci
   for (const int32_t id : ids)
     if (Shows(id, skip_special)) texts.push_back(tokens_[static_cast<size_t>(id)].text);
   return decoder_.Decode(std::move(texts));
+}
+
+std::string JsonTokenizer::TokenBytes(int32_t id) const {
+  if (!Shows(id, /*skip_special=*/false)) return "";
+  const Token& token = tokens_[static_cast<size_t>(id)];
+  if (decoder_.is_byte_level()) return token.bytes;
+  const int byte = ByteOfToken(token.text);
+  if (byte >= 0) return std::string(1, static_cast<char>(byte));
+  // Behind another token, as the first of a text may lose a space.
+  constexpr absl::string_view kBefore = "a";
+  std::string text = decoder_.Decode({std::string(kBefore), token.text});
+  return text.substr(std::min(kBefore.size(), text.size()));
 }
 
 std::unique_ptr<Detokenizer> JsonTokenizer::MakeDetokenizer(bool skip_special) const {

@@ -1,10 +1,10 @@
 #include "data/tokenizers/tokenizer.h"
 
-#include "absl/strings/str_cat.h"
 #include "base/atomic_file.h"
 #include "data/tokenizer.h"
 #include "data/tokenizers/detokenizers.h"
 #include "data/tokenizers/json_tokenizer.h"
+#include "data/tokenizers/sentencepiece_model.h"
 #include "data/tokenizers/unicode_text.h"
 
 namespace ponder::data {
@@ -19,6 +19,10 @@ class Bytes final : public Tokenizer {
   std::string Decode(absl::Span<const int32_t> ids, bool skip_special) const override {
     return ReplaceInvalidUtf8(ByteTokenizer::Decode(ids, !skip_special));
   }
+  std::string TokenBytes(int32_t id) const override {
+    return ByteTokenizer::Decode({id}, /*keep_special=*/true);
+  }
+  bool IsSpecial(int32_t id) const override { return id >= 256; }
   std::unique_ptr<Detokenizer> MakeDetokenizer(bool skip_special) const override {
     return MakeByteDetokenizer(
         [skip_special](int32_t id) { return ByteTokenizer::Decode({id}, !skip_special); });
@@ -43,11 +47,10 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizer(const std::string
   if (json.ok()) return MakeJsonTokenizer(*json, json_path);
   if (!absl::IsNotFound(json.status())) return json.status();
   const std::string model_path = folder + "/tokenizer.model";
-  if (absl::IsNotFound(ReadFile(model_path).status())) return MakeByteTokenizer();
-  return absl::UnimplementedError(
-      absl::StrCat(model_path,
-                   ": a SentencePiece model alone can't be read; put a tokenizer.json beside it, "
-                   "as transformers' save_pretrained writes it"));
+  absl::StatusOr<std::string> model = ReadFile(model_path);
+  if (absl::IsNotFound(model.status())) return MakeByteTokenizer();
+  if (!model.ok()) return model.status();
+  return MakeSentencePieceTokenizer(*model, model_path);
 }
 
 }  // namespace ponder::data

@@ -1,6 +1,7 @@
 // Tokenizer: text to token ids and back, as a model's folder defines it.
 //
-// Two kinds: that of a tokenizer.json (byte-level BPE; SentencePiece-style BPE), and our own, whose
+// Two kinds: that of a tokenizer.json (byte-level BPE; SentencePiece-style BPE) or, where there is
+// none, of a tokenizer.model (SentencePiece's own BPE), and our own, whose
 // tokens are bytes (data/tokenizer.h), for a folder without one.
 #pragma once
 
@@ -38,6 +39,11 @@ class Tokenizer {
                                                       bool add_special) const = 0;
   // Valid UTF-8. Ids that are none are left out, special tokens only if `skip_special`.
   virtual std::string Decode(absl::Span<const int32_t> ids, bool skip_special) const = 0;
+  // The bytes that a token adds in the middle of a text, special or not; none if there is no such
+  // token. They need not be whole characters.
+  virtual std::string TokenBytes(int32_t id) const = 0;
+  // Whether Decode leaves it out with `skip_special`.
+  virtual bool IsSpecial(int32_t id) const = 0;
   // The tokenizer outlives it.
   virtual std::unique_ptr<Detokenizer> MakeDetokenizer(bool skip_special) const = 0;
 
@@ -48,7 +54,8 @@ class Tokenizer {
 };
 
 // Of a model's folder. InvalidArgument: a broken file; the message names file and key.
-// Unimplemented: there is a tokenizer.model and no tokenizer.json.
+// Unimplemented: there is no tokenizer.json, and the tokenizer.model is not of a kind that can be
+// read.
 absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadTokenizer(const std::string& folder);
 
 // Our own.

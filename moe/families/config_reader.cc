@@ -165,9 +165,7 @@ void ConfigReader::ReadSlidingWindow(ModelConfig* config) {
   int64_t window = 0;
   Read("sliding_window", &window);
   if (window < 0) return Fail("sliding_window", "must be at least 1");
-  if (window == 0 || window >= config->max_position_embeddings) return;
-  config->rope_positions = config->max_position_embeddings;
-  config->max_position_embeddings = window;
+  if (window > 0) config->LimitPositions(window);
 }
 
 void ConfigReader::ReadEos(ModelConfig* config) {

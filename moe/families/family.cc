@@ -35,8 +35,12 @@ std::string FileNameOf(const ModelConfig& config, const std::string& name) {
 }
 
 bool MayIgnore(const ModelConfig& config, absl::string_view file_name) {
-  if (absl::EndsWith(file_name, ".rotary_emb.inv_freq")) return true;
   if (config.tie_word_embeddings && file_name == "lm_head.weight") return true;
+  return MayCarry(config, file_name);
+}
+
+bool MayCarry(const ModelConfig& config, absl::string_view file_name) {
+  if (absl::EndsWith(file_name, ".rotary_emb.inv_freq")) return true;
   constexpr absl::string_view kLayers = "model.layers.";
   if (!absl::StartsWith(file_name, kLayers)) return false;
   const absl::string_view rest = file_name.substr(kLayers.size());

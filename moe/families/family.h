@@ -31,6 +31,8 @@ std::string FileNameOf(const ModelConfig& config, const std::string& name);
 // Whether a file may hold the tensor `file_name` though the decoder has none such: rotary tables, a
 // tied head, layers for multi-token prediction.
 bool MayIgnore(const ModelConfig& config, absl::string_view file_name);
+// Whether such a tensor still holds once the decoder's are trained: a copy of the tied head does not.
+bool MayCarry(const ModelConfig& config, absl::string_view file_name);
 
 extern const Family kLlama, kMixtral, kQwen2Moe, kQwen3, kQwen3Moe, kOlmoe, kDeepseekV2, kDeepseekV3;
 

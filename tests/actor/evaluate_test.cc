@@ -166,12 +166,5 @@ TEST(Evaluate, SaysWhatIsWrong) {
               HasSubstr("samples"));
 }
 
-TEST(ResponseText, KeepsThinkTagsAndDropsTheEnd) {
-  using T = data::ByteTokenizer;
-  EXPECT_EQ(ResponseText({T::kThink, 'a', T::kEndThink, 'b', T::kEos}), "<think>a</think>b");
-  EXPECT_EQ(ResponseText({'a', 'b'}), "ab");
-  EXPECT_EQ(ResponseText({}), "");
-}
-
 }  // namespace
 }  // namespace ponder::actor

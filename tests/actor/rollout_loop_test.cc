@@ -166,7 +166,7 @@ class RolloutLoopTest : public ActorFixture, public ::testing::WithParamInterfac
           request.prompt_tokens = *tokens;
           request.max_new_tokens = LoopOptions().max_response_tokens;
           request.seed = LoopOptions().seed;
-          request.eos_token = TinyConfig().eos_token_id;
+          request.eos_tokens = {TinyConfig().eos_token_id};
           const auto again = GenerateAll(**engine, {request});
           ASSERT_TRUE(again.ok()) << again.status();
           EXPECT_EQ(rollout.tokens, again->at(0).tokens);

@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "base/atomic_file.h"
 #include "data/tokenizers/json_tokenizer.h"
+#include "data/tokenizers/sentencepiece_model.h"
 #include "data/tokenizers/tokenizer.h"
 #include "data/tokenizers/unicode_text.h"
 #include "gmock/gmock.h"
@@ -241,6 +242,38 @@ TEST(LoadTokenizer, AFolderWithoutTokenizerSpeaksBytes) {
   EXPECT_EQ((*tokenizer)->vocab_size(), ByteTokenizer::kVocabSize);
   EXPECT_EQ((*tokenizer)->TokenId("</think>"), ByteTokenizer::kEndThink);
   EXPECT_EQ((*tokenizer)->TokenId("<nothing>"), -1);
+}
+
+TEST(SentencePiece, IsWhatItsOwnProgramMakesOfTheTexts) {
+  const auto tokenizer = LoadTokenizer(CaseFolder("sentencepiece"));
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  for (const Json& line : ReadLines(CaseFolder("sentencepiece") + "/encode.jsonl")) {
+    const auto ids = (*tokenizer)->Encode(line["text"].get<std::string>(), /*add_special=*/false);
+    ASSERT_TRUE(ids.ok()) << ids.status();
+    EXPECT_EQ(*ids, line["ids"].get<Ids>()) << line["text"];
+    EXPECT_EQ((*tokenizer)->Decode(*ids, /*skip_special=*/false), line["decoded"]);
+  }
+  const Ids framed = *(*tokenizer)->Encode("Hi", /*add_special=*/true);
+  EXPECT_EQ(framed.front(), (*tokenizer)->TokenId("<s>"));
+}
+
+TEST(SentencePiece, BrokenModelsAreErrorsOfOneLine) {
+  const std::string good = ReadAll(CaseFolder("sentencepiece") + "/tokenizer.model");
+  for (size_t i = 0; i < 400; ++i) {
+    std::string bad = good;
+    if (i < 50) {
+      bad.resize(good.size() * i / 50);
+    } else {
+      bad[good.size() * (i - 50) / 350] ^= static_cast<char>(1 + i % 250);
+    }
+    const auto made = MakeSentencePieceTokenizer(bad, "x/tokenizer.model");
+    if (made.ok()) {
+      EXPECT_TRUE((*made)->Encode("still 12 works", true).ok());
+      continue;
+    }
+    EXPECT_THAT(made.status().message(), testing::HasSubstr("x/tokenizer.model"));
+    EXPECT_THAT(made.status().message(), testing::Not(testing::HasSubstr("\n")));
+  }
 }
 
 }  // namespace

@@ -109,7 +109,7 @@ class ExportTest : public ::testing::Test {
     request.prompt_tokens = prompt;
     request.max_new_tokens = kNewTokens;
     request.sampling.temperature = 0;
-    request.eos_token = -1;  // llama.cpp is not asked to stop either
+    request.eos_tokens = {};  // llama.cpp is not asked to stop either
     return actor::GenerateAll(*engine, {request}).value()[0].tokens;
   }
 

@@ -128,7 +128,7 @@ TEST(ValueModel, ResumesWithTheSameBits) {
     state.step = 1;
     state.value_step = 1;
     PONDER_RETURN_IF_ERROR(SaveTraining(folder, state, *rank.decoder, rank.updater->optimizer(),
-                                        rank.mesh, 1, straight.value.get()));
+                                        rank.mesh, 1, /*carried=*/{}, straight.value.get()));
     PONDER_RETURN_IF_ERROR(update(*straight.value, 2));
 
     ValueRank resumed(rank);

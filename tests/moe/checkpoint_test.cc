@@ -11,6 +11,7 @@
 #include "base/atomic_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "moe/model_files.h"
 
 namespace ponder::moe {
 namespace {
@@ -99,7 +100,7 @@ TEST_F(CheckpointTest, NeverReplacesWhatItDidNotWrite) {
 TEST_F(CheckpointTest, EveryFlippedByteIsNamed) {
   const std::string folder = root_ + "/a";
   FolderFiles files = ModelFiles(SmallModel(1));
-  files["optimizer.bin"] = "moments";
+  files["optimizer.bin"] = std::string("moments");
   ASSERT_TRUE(WriteCheckedFolder(folder, files).ok());
   ASSERT_TRUE(LoadModel(folder).ok());
   for (const std::string& name : Names(folder)) {

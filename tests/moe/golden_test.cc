@@ -1,13 +1,20 @@
 // Checkpoints of every family against what the original modelling code computes from them
 // (tests/data/hf, see tests/data/README.md), and their round trip.
+#include <unistd.h>
+
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "actor/engine/engine.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "moe/checkpoint.h"
+#include "moe/checkpoint_diff.h"
+#include "moe/model_files.h"
 #include "moe/scoring.h"
 #include "nlohmann/json.hpp"
 
@@ -83,8 +90,8 @@ TEST_P(Golden, ChoicesOfRouters) {
   }
 }
 
-// The continuation scored in one pass, and each of its tokens the likeliest of all.
-TEST_P(Golden, GreedyContinuations) {
+// Its log-probs, scored in one pass.
+TEST_P(Golden, LogprobsOfContinuations) {
   for (size_t s = 0; s < golden_["input_ids"].size(); ++s) {
     auto ids = golden_["input_ids"][s].get<std::vector<int32_t>>();
     const auto continuation = golden_["greedy_continuation"][s].get<std::vector<int32_t>>();
@@ -96,6 +103,60 @@ TEST_P(Golden, GreedyContinuations) {
       EXPECT_NEAR(scores.logprobs[prompt - 1 + i], logprobs[i], kTolerance);
     }
   }
+}
+
+// Token by token, as the engine generates them.
+TEST_P(Golden, GreedyContinuations) {
+  auto model = LoadModel(Folder(GetParam()));
+  ASSERT_TRUE(model.ok()) << model.status();
+  model->config.LimitPositions(128);  // the cases' prompts are shorter; their RoPE is not touched
+  actor::Engine::Options options;
+  options.kv_cache_mib = 64;
+  auto engine = actor::Engine::Make(options, *model, /*version=*/0);
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  std::vector<actor::Engine::Request> requests;
+  for (const Json& ids : golden_["input_ids"]) {
+    actor::Engine::Request request;
+    request.key = {"prompt", static_cast<int64_t>(requests.size())};
+    request.prompt_tokens = ids.get<std::vector<int32_t>>();
+    request.max_new_tokens = 32;
+    request.sampling.temperature = 0;
+    requests.push_back(std::move(request));
+  }
+  const auto done = actor::GenerateAll(**engine, std::move(requests));
+  ASSERT_TRUE(done.ok()) << done.status();
+  for (size_t s = 0; s < done->size(); ++s) {
+    EXPECT_EQ((*done)[s].tokens, golden_["greedy_continuation"][s].get<std::vector<int32_t>>())
+        << "prompt " << s;
+  }
+}
+
+// What comes back out of a checkpoint is what went in, as one file and as shards.
+TEST_P(Golden, RoundTrip) {
+  const std::string folder =
+      absl::StrCat(::testing::TempDir(), "golden_round_trip.", getpid(), ".", GetParam());
+  for (const uint64_t shard : {kMaxShardBytes, uint64_t{100'000}}) {
+    const auto files = StoredModelFiles(Folder(GetParam()), {}, shard);
+    ASSERT_TRUE(files.ok()) << files.status();
+    ASSERT_TRUE(WriteCheckedFolder(folder, *files).ok());
+    ASSERT_TRUE(LoadModel(folder).ok()) << LoadModel(folder).status();
+    EXPECT_EQ(std::filesystem::exists(folder + "/" + kIndexFile), shard < kMaxShardBytes);
+    const auto diff = DiffCheckpoints(Folder(GetParam()), folder);
+    ASSERT_TRUE(diff.ok()) << diff.status();
+    EXPECT_TRUE(diff->differences.empty());
+    std::ifstream tensors(Folder(GetParam()) + "/tensors.json");
+    EXPECT_EQ(diff->tensors, static_cast<int64_t>(Json::parse(tensors).size()));
+    // By way of the decoder: its tensors, and those that it has no use for.
+    const auto model = LoadModel(Folder(GetParam()));
+    const auto carried = CarriedFrom(Folder(GetParam()), model->config, {});
+    ASSERT_TRUE(carried.ok()) << carried.status();
+    ASSERT_TRUE(WriteCheckedFolder(folder, ModelFiles(*model, *carried, shard)).ok());
+    const auto trained = DiffCheckpoints(Folder(GetParam()), folder);
+    ASSERT_TRUE(trained.ok()) << trained.status();
+    EXPECT_TRUE(trained->differences.empty()) << trained->differences[0].name;
+    EXPECT_EQ(LoadModel(folder)->config.ToJson(), model->config.ToJson());
+  }
+  std::filesystem::remove_all(folder);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, Golden,

@@ -47,7 +47,7 @@ TEST(Allocation, NoneForATokenInSteadyState) {
     request.key = {"p", sample};
     request.prompt_tokens = {1, 2, 3, 4};
     request.max_new_tokens = 200;
-    request.eos_token = -1;
+    request.eos_tokens = {};
     if (sample % 3 == 1) request.sampling = {0.7f, 0.9f};
     if (sample % 3 == 2) request.sampling.repetition_penalty = 1.1f;
     request.top_logprobs = sample % 2 * 3;

@@ -43,7 +43,7 @@ Engine::Request MakeRequest(const std::string& id, int64_t sample, int64_t promp
     request.prompt_tokens.push_back(static_cast<int32_t>(rng.NextInt(0, 39)));
   request.max_new_tokens = max_new_tokens;
   request.seed = 99;
-  request.eos_token = kEos;
+  request.eos_tokens = {kEos};
   return request;
 }
 
@@ -185,7 +185,7 @@ TEST(Engine, DrawsAreKeyedBySeedPromptAndSample) {
   const moe::Model model = moe::RandomModel(SmallConfig(), 23);
   auto engine = *Engine::Make(Threads(1, 8), model, 1);
   Engine::Request base = MakeRequest("p", 0, 10, 30);
-  base.eos_token = -1;
+  base.eos_tokens = {};
   Engine::Request other_sample = base, other_seed = base;
   other_sample.key.sample_index = 1;
   other_seed.key.prompt_id = "q";  // same tokens under another id
@@ -205,7 +205,7 @@ TEST(Engine, SiblingsShareThePagesOfTheirPrompt) {
   for (int64_t sample = 0; sample < 8; ++sample) {
     Engine::Request request =
         MakeRequest("p", sample, 80, 17);  // positions 0 to 95: 2 full pages, 1 partial
-    request.eos_token = -1;
+    request.eos_tokens = {};
     ASSERT_TRUE(engine->Enqueue(request).ok());
   }
   std::vector<Engine::Finished> done;
@@ -277,7 +277,7 @@ TEST(Engine, EndsAtStopTokensStopStringsAndForcedThoughts) {
   options.token_text = [](int32_t token) { return absl::StrCat("<", token, ">"); };
   auto engine = *Engine::Make(options, model, 1);
   Engine::Request plain = MakeRequest("p", 0, 10, 60);
-  plain.eos_token = -1;
+  plain.eos_tokens = {};
   const Engine::Finished whole = (*GenerateAll(*engine, {plain}))[0];
   ASSERT_EQ(whole.tokens.size(), 60u);
   EXPECT_EQ(whole.stop_reason, StopReason::kLength);
@@ -348,7 +348,7 @@ TEST(Engine, CancelGivesBackWhatIsThereAndAllPages) {
   std::vector<Engine::Request> requests;
   for (int64_t sample = 0; sample < 5; ++sample) {
     requests.push_back(MakeRequest("p", sample, 10, 30));
-    requests.back().eos_token = -1;
+    requests.back().eos_tokens = {};
   }
   const auto whole = *GenerateAll(*engine, requests);
   for (const Engine::Request& request : requests) ASSERT_TRUE(engine->Enqueue(request).ok());
@@ -412,7 +412,7 @@ TEST(Engine, PreemptedSequencesGoOnAsIfNothingHadHappened) {
   for (int64_t sample = 0; sample < 10; ++sample) {
     requests.push_back(
         MakeRequest(absl::StrCat("p", sample / 2), sample, 5 + sample / 2 * 10, 190));
-    requests.back().eos_token = -1;
+    requests.back().eos_tokens = {};
   }
   Engine::Options roomy = Threads(1, 16);
   roomy.kv_cache_mib = 64;
@@ -442,7 +442,7 @@ TEST_P(SwapTest, RunningSequencesGoOnUnderTheNewWeights) {
   std::vector<Engine::Request> requests;
   for (int64_t sample = 0; sample < 4; ++sample) {
     requests.push_back(MakeRequest("p", sample, 40, 12));
-    requests.back().eos_token = -1;
+    requests.back().eos_tokens = {};
     ASSERT_TRUE(engine->Enqueue(requests.back()).ok());
   }
   std::vector<Engine::Finished> done;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "actor/engine/engine.h"
@@ -53,7 +54,7 @@ Engine::Request MakeRequest(int64_t number) {
     request.prompt_tokens.push_back(static_cast<int32_t>(prompt.NextInt(0, 23)));
   request.max_new_tokens = rng.NextInt(1, 50);
   request.seed = 3;
-  request.eos_token = rng.NextInt(0, 3) == 0 ? -1 : 2;
+  if (rng.NextInt(0, 3) > 0) request.eos_tokens = {2};
   request.sampling.temperature = rng.NextInt(0, 4) == 0 ? 0 : 0.9f;
   if (rng.NextInt(0, 3) == 0) request.sampling.top_k = 5;
   if (rng.NextInt(0, 5) == 0) request.sampling.repetition_penalty = 1.2f;
@@ -139,7 +140,7 @@ class Soak {
         OneByOne(request, finished, segment.first_token, end, segment.weight_version % 3);
     }
     if (finished.stop_reason == StopReason::kCancelled) return;
-    const bool eos = finished.tokens.back() == request.eos_token;
+    const bool eos = absl::c_linear_search(request.eos_tokens, finished.tokens.back());
     ASSERT_EQ(finished.stop_reason, eos ? StopReason::kEndOfSequence : StopReason::kLength);
     ASSERT_TRUE(eos || length == request.max_new_tokens);
   }

@@ -15,7 +15,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
-#include "actor/server/served_text.h"
 #include "actor/server/text_stream.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -99,12 +98,12 @@ class HttpServerTest : public ::testing::Test {
     request.prompt_tokens = std::move(prompt);
     request.max_new_tokens = max_tokens;
     request.seed = seed;
-    request.eos_token = 256;
+    request.eos_tokens = {256};
     return (*GenerateAll(*engine, {request}))[0];
   }
   static std::string TextOf(const std::vector<int32_t>& tokens) {
     std::string bytes;
-    for (const int32_t token : tokens) bytes += TokenText(token);
+    for (const int32_t token : tokens) bytes += data::ByteText()->TokenBytes(token);
     return ToUtf8(bytes);
   }
   std::string Metric(const std::string& name) const {
@@ -131,7 +130,7 @@ TEST_F(HttpServerTest, CompletionsAreTheEnginesOwn) {
   int64_t tokens = 0;
   for (int64_t i = 0; i < 4; ++i) {
     // The four choices of a call are four samples.
-    const auto alone = Alone(TextTokens(i < 2 ? "one" : "another"), i, 5, 40);
+    const auto alone = Alone(*data::ByteText()->EncodeText(i < 2 ? "one" : "another"), i, 5, 40);
     const Json& choice = answer["choices"][static_cast<size_t>(i)];
     EXPECT_EQ(choice["text"], TextOf(alone.tokens));
     EXPECT_EQ(choice["finish_reason"],

@@ -1,8 +1,8 @@
 // Text in pieces is the whole text; no piece splits a character.
 #include "actor/server/text_stream.h"
 
-#include "actor/server/served_text.h"
 #include "base/philox.h"
+#include "data/model_text.h"
 #include "gtest/gtest.h"
 
 namespace ponder::actor {
@@ -56,12 +56,17 @@ TEST(Utf8Stream, AnySplitOfAnyBytesShowsTheSame) {
 }
 
 TEST(TextStream, PartsThoughtsFromAnswersAndStopsBeforeStopStrings) {
-  std::vector<int32_t> tokens = {ThinkOpenToken()};
-  for (const int32_t token : TextTokens("hm\xC3\xA9")) tokens.push_back(token);
-  tokens.push_back(ThinkCloseToken());
-  for (const int32_t token : TextTokens("it is 5. END more")) tokens.push_back(token);
+  const auto text = data::ByteText();
+  std::vector<int32_t> tokens = {text->think_open()};
+  const auto append = [&](const char* words) {
+    const std::vector<int32_t> ids = *text->EncodeText(words);
+    tokens.insert(tokens.end(), ids.begin(), ids.end());
+  };
+  append("hm\xC3\xA9");
+  tokens.push_back(text->think_close());
+  append("it is 5. END more");
   for (const bool split : {true, false}) {
-    TextStream stream({"END"}, split);
+    TextStream stream(text, {"END"}, split);
     TextStream::Delta whole;
     for (const int32_t token : tokens) {
       const TextStream::Delta delta = stream.Push(token);

@@ -1,0 +1,149 @@
+// A BPE model of SentencePiece merges the two neighbours whose union is the piece with the highest
+// score. That is a list of merges by falling score, so the model becomes what transformers would
+// write as tokenizer.json, and MakeJsonTokenizer runs it.
+#include "data/tokenizers/sentencepiece_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <tuple>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "data/tokenizers/json_tokenizer.h"
+#include "data/tokenizers/sentencepiece_model.pb.h"
+#include "data/tokenizers/unicode_text.h"
+#include "nlohmann/json.hpp"
+
+namespace ponder::data {
+namespace {
+
+using Json = nlohmann::json;
+using Model = sentencepiece::SentencePieceModel;
+
+constexpr char kSpace[] = "\xE2\x96\x81";  // ▁
+constexpr int kUnknown = 2, kControl = 3, kUserDefined = 4, kByte = 6;
+constexpr int kBpe = 2;
+
+absl::Status CheckSupported(const Model& model) {
+  const auto unsupported = [](absl::string_view what) {
+    return absl::UnimplementedError(
+        absl::StrCat(what,
+                     "; put a tokenizer.json beside it, as transformers' save_pretrained "
+                     "writes it"));
+  };
+  const Model::Normalizer& normalizer = model.normalizer();
+  if (model.trainer().model_type() != kBpe)
+    return unsupported("trainer_spec.model_type is not BPE, the only one that is supported");
+  if (!normalizer.precompiled_charsmap().empty())
+    return unsupported(absl::StrCat("normalizer_spec.name is ",
+                                    absl::CHexEscape(normalizer.name().substr(0, 80)),
+                                    ", only identity is supported"));
+  if (normalizer.remove_extra_whitespaces())
+    return unsupported("normalizer_spec.remove_extra_whitespaces is set, which is not supported");
+  if (!normalizer.escape_whitespaces())
+    return unsupported("normalizer_spec.escape_whitespaces is not set, which is not supported");
+  return absl::OkStatus();
+}
+
+struct Merge {
+  absl::string_view left, right;
+  float score = 0;
+  int32_t left_id = 0, right_id = 0;
+};
+
+// Every way to put a piece together of two others, the highest score first.
+std::vector<Merge> Merges(const Model& model,
+                          const absl::flat_hash_map<absl::string_view, int32_t>& ids) {
+  std::vector<Merge> merges;
+  for (const Model::Piece& piece : model.pieces()) {
+    if (piece.type() == kControl || piece.type() == kUnknown || piece.type() == kByte) continue;
+    const absl::string_view text = piece.piece();
+    for (size_t cut = 1; cut < text.size(); ++cut) {
+      const auto left = ids.find(text.substr(0, cut)), right = ids.find(text.substr(cut));
+      if (left == ids.end() || right == ids.end()) continue;
+      merges.push_back({left->first, right->first, piece.score(), left->second, right->second});
+    }
+  }
+  std::sort(merges.begin(), merges.end(), [](const Merge& a, const Merge& b) {
+    return std::make_tuple(-a.score, a.left_id, a.right_id) <
+           std::make_tuple(-b.score, b.left_id, b.right_id);
+  });
+  return merges;
+}
+
+absl::StatusOr<Json> TokenizerJson(const Model& model) {
+  absl::flat_hash_map<absl::string_view, int32_t> ids;
+  Json vocab = Json::object(), added = Json::array();
+  std::string unknown;
+  for (int32_t id = 0; id < model.pieces_size(); ++id) {
+    const Model::Piece& piece = model.pieces(id);
+    const std::string name = absl::StrCat("pieces[", id, "]");
+    if (piece.piece().empty() || !IsValidUtf8(piece.piece()))
+      return absl::InvalidArgumentError(absl::StrCat(name, " is empty or not UTF-8"));
+    if (!(std::abs(piece.score()) <= std::numeric_limits<float>::max()))
+      return absl::InvalidArgumentError(absl::StrCat(name, " has a score that is no number"));
+    if (!ids.emplace(piece.piece(), id).second)
+      return absl::InvalidArgumentError(absl::StrCat(name, " is there twice"));
+    vocab[piece.piece()] = id;
+    if (piece.type() == kUnknown) unknown = piece.piece();
+    if (piece.type() == kUnknown || piece.type() == kControl || piece.type() == kUserDefined)
+      added.push_back({{"id", id},
+                       {"content", piece.piece()},
+                       {"special", piece.type() != kUserDefined},
+                       {"normalized", false}});
+  }
+  Json merges = Json::array();
+  for (const Merge& merge : Merges(model, ids))
+    merges.push_back({std::string(merge.left), std::string(merge.right)});
+  const bool prefix = model.normalizer().add_dummy_prefix();
+  Json normalizers = Json::array();
+  if (prefix) normalizers.push_back({{"type", "Prepend"}, {"prepend", kSpace}});
+  normalizers.push_back({{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kSpace}});
+  Json decoders = {{{"type", "Replace"}, {"pattern", {{"String", kSpace}}}, {"content", " "}},
+                   {{"type", "ByteFallback"}},
+                   {{"type", "Fuse"}}};
+  if (prefix) decoders.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
+  Json json = {{"added_tokens", added},
+               {"normalizer", {{"type", "Sequence"}, {"normalizers", normalizers}}},
+               {"decoder", {{"type", "Sequence"}, {"decoders", decoders}}},
+               {"model",
+                {{"type", "BPE"},
+                 {"byte_fallback", model.trainer().byte_fallback()},
+                 {"fuse_unk", true},
+                 {"vocab", vocab},
+                 {"merges", merges}}}};
+  if (!unknown.empty()) json["model"]["unk_token"] = unknown;
+  const int bos = model.trainer().bos_id();
+  if (bos >= 0 && bos < model.pieces_size() && model.pieces(bos).type() == kControl) {
+    const std::string& text = model.pieces(bos).piece();
+    json["post_processor"] = {
+        {"type", "TemplateProcessing"},
+        {"single",
+         {{{"SpecialToken", {{"id", text}, {"type_id", 0}}}},
+          {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+        {"special_tokens", {{text, {{"id", text}, {"ids", {bos}}, {"tokens", {text}}}}}}};
+  }
+  return json;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const Tokenizer>> MakeSentencePieceTokenizer(
+    const std::string& bytes, const std::string& path) {
+  constexpr size_t kMaxBytes = 64 << 20;
+  Model model;
+  if (bytes.size() > kMaxBytes || !model.ParseFromString(bytes) || model.pieces_size() == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " is not a SentencePiece model, or it is damaged"));
+  }
+  PONDER_RETURN_IF_ERROR(Annotate(CheckSupported(model), path));
+  const absl::StatusOr<Json> json = TokenizerJson(model);
+  if (!json.ok()) return Annotate(json.status(), path);
+  return MakeJsonTokenizer(json->dump(), path);
+}
+
+}  // namespace ponder::data
