@@ -69,7 +69,8 @@ absl::Status Measure(const std::string& folder, int threads) {
     PONDER_ASSIGN_OR_RETURN(const auto packed, moe::PackModel(pool, model));
     load_seconds = std::min(load_seconds, absl::ToDoubleSeconds(absl::Now() - start));
     open_seconds = std::min(open_seconds, absl::ToDoubleSeconds(opened - start));
-    packed_gb = StatusGb("RssAnon:") - before;
+    // Later rounds use again what the first one gave back.
+    if (round == 0) packed_gb = StatusGb("RssAnon:") - before;
   }
   std::printf(
       "{\"gb\": %.3f, \"threads\": %d, \"read_gb_per_s\": %.2f, \"load_gb_per_s\": %.2f, "
