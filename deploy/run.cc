@@ -185,7 +185,7 @@ absl::StatusOr<std::string> LocalRun::StartVerifier() {
   child.log_path = folder_.log(child.name);
   child.port_file = folder_.port_file(child.name);
   child.argv = {program, "serve", "--listen", absl::StrCat("127.0.0.1:", port), "--port-file", child.port_file,
-                "--threads", absl::StrCat(config_.verifier().threads())};
+                "--threads", absl::StrCat(config_.verifier().threads()), "--code", "if-jailed"};
   child.max_restarts = 20;
   PONDER_RETURN_IF_ERROR(supervisor_->Start(child));
   return supervisor_->WaitForPort(child.name, absl::Now() + kStartTimeout);

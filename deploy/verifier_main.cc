@@ -1,6 +1,7 @@
 // ponder-verifier: judges answers, as a gRPC service or on a file.
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -20,6 +21,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "grpc/support/log.h"
+#include "verifier/code/code_grader.h"
 #include "verifier/counters.h"
 #include "verifier/graders.h"
 #include "verifier/judge/http_chat_model.h"
@@ -33,6 +35,12 @@ namespace {
 
 namespace verifier = ponder::verifier;
 
+constexpr char kCodeHealth[] = "code";  // its name in the health service
+
+// Whether programs are judged: only with a sandbox, or the service doesn't start; where there is
+// one; not at all.
+constexpr char kRequired[] = "required", kIfJailed[] = "if-jailed", kOff[] = "off";
+
 struct Flags {
   verifier::Server::Options server;
   verifier::RemoteVerifier::Options remote;
@@ -41,6 +49,8 @@ struct Flags {
   std::string judge_key_file;
   double judge_timeout_seconds = 60, call_timeout_seconds = 120;
   bool judge_math = false;
+  bool accept_missing_layers = false;
+  std::string code = kRequired;
   std::string port_file, metrics_port_file;
   double grace_seconds = 10;
   std::string in, out = "-";
@@ -53,12 +63,24 @@ struct Bench {
   verifier::Counters counters;
   std::unique_ptr<verifier::HttpChatModel> model;
   std::unique_ptr<verifier::JudgePanel> panel;
+  const verifier::CodeGrader* code = nullptr;  // of `graders`; null without code
   std::unique_ptr<verifier::Graders> graders;
 };
 
 absl::StatusOr<std::unique_ptr<Bench>> MakeBench(Flags flags) {
   auto bench = std::make_unique<Bench>();
   verifier::Graders::Map map = verifier::ShippedGraders();
+  verifier::CodeGrader::Options options;
+  options.sandbox.accept_missing_layers = flags.accept_missing_layers;
+  auto code = std::make_unique<verifier::CodeGrader>(options);
+  const absl::Status layers = flags.code == kIfJailed ? code->CheckLayers() : absl::OkStatus();
+  if (!layers.ok()) PONDER_LOG(kWarning, "programs are not judged: ", layers.message());
+  if (flags.code == kOff || !layers.ok()) {
+    map.erase("code");
+  } else {
+    bench->code = code.get();
+    map["code"] = std::move(code);
+  }
   if (!flags.judge_model.url.empty()) {
     if (!flags.judge_key_file.empty()) {
       PONDER_ASSIGN_OR_RETURN(const std::string key, ponder::ReadFile(flags.judge_key_file));
@@ -78,7 +100,18 @@ absl::StatusOr<std::unique_ptr<Bench>> MakeBench(Flags flags) {
   return bench;
 }
 
-// Serves until SIGTERM or SIGINT.
+// What to do about a sandbox that is not there or does not hold.
+absl::Status SandboxAdvice(const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(
+      status.code(),
+      absl::StrCat(
+          status.message(),
+          "; --code off serves the other kinds, --accept-missing-layers runs programs that "
+          "nobody trusts with fewer walls around them"));
+}
+
+// Serves until SIGTERM or SIGINT, or until the jail is found not to hold.
 absl::Status Serve(const Flags& flags) {
   // Blocked before any thread starts, so that only sigwait below gets them.
   sigset_t stop;
@@ -90,6 +123,7 @@ absl::Status Serve(const Flags& flags) {
   ponder::SetLogName("verifier");
   PONDER_ASSIGN_OR_RETURN(const auto bench, MakeBench(flags));
   PONDER_RETURN_IF_ERROR(verifier::SelfTest(*bench->graders));
+  if (bench->code != nullptr) PONDER_RETURN_IF_ERROR(SandboxAdvice(bench->code->CheckLayers()));
   verifier::Server::Options options = flags.server;
   options.workers.threads = flags.threads;
   options.slow_workers.queue_capacity = options.workers.queue_capacity;
@@ -103,11 +137,26 @@ absl::Status Serve(const Flags& flags) {
     PONDER_RETURN_IF_ERROR(ponder::WriteFileAtomic(flags.port_file, server->address()));
   }
   PONDER_LOG(kInfo, "listening on ", server->address(), " with ", flags.threads, " threads");
+  // Programs wait until the jail has been tried; nothing else does.
+  absl::Status jail;
+  std::thread trial;
+  if (bench->code != nullptr) {
+    server->SetServing(kCodeHealth, false);
+    trial = std::thread([&] {
+      jail = bench->code->SelfTest();
+      if (jail.ok()) {
+        server->SetServing(kCodeHealth, true);
+      } else {
+        kill(getpid(), SIGTERM);
+      }
+    });
+  }
   int signal = 0;
   sigwait(&stop, &signal);
   PONDER_LOG(kInfo, strsignal(signal), ": finishing what is in flight");
   server->Shutdown(absl::Seconds(flags.grace_seconds));
-  return absl::OkStatus();
+  if (trial.joinable()) trial.join();
+  return SandboxAdvice(jail);
 }
 
 // Judges a file of lines with `judge`, several at once.
@@ -153,6 +202,10 @@ void AddGraderOptions(CLI::App* command, Flags* flags) {
   command->add_option("--threads", flags->threads, "threads that judge")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  command->add_flag(
+      "--accept-missing-layers", flags->accept_missing_layers,
+      "judge programs although this machine lacks layers of the sandbox, and take the risk: they "
+      "run as this process's user and may grow and disturb each other");
   CLI::Option* url = command->add_option("--judge-url", flags->judge_model.url,
                                          "serve kind judge with the model behind this "
                                          "OpenAI-compatible endpoint (http://host:port/v1)");
@@ -184,6 +237,12 @@ void AddServeOptions(CLI::App* serve, Flags* flags) {
       ->capture_default_str();
   serve->add_option("--port-file", flags->port_file, "write the host:port that is served there");
   AddGraderOptions(serve, flags);
+  serve
+      ->add_option("--code", flags->code,
+                   "judge programs: required (refuse to start without a sandbox), if-jailed (only "
+                   "where there is one) or off")
+      ->check(CLI::IsMember({kRequired, kIfJailed, kOff}))
+      ->capture_default_str();
   serve
       ->add_option("--slow-threads", server.slow_workers.threads,
                    "threads for kinds that run programs or ask models")

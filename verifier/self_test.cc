@@ -33,7 +33,7 @@ constexpr Known kKnown[] = {
     {"choice", "B", "The answer is A, B, C or D.", Outcome::kWrong},
     {"puzzle", kTwentyFour, "<think>hm</think> (1+2+3)*4", Outcome::kCorrect},
     {"puzzle", kTwentyFour, "1+2+3*4", Outcome::kWrong},
-    // That the jail holds is asked before the first program runs: see CodeGrader.
+    // Whether the jail holds is CodeGrader::SelfTest.
     {"code", kDouble, "<think>a program", Outcome::kUnparsable},
 };
 

@@ -55,6 +55,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Options& options,
   return made;
 }
 
+void Server::SetServing(const std::string& name, bool serving) {
+  server_->GetHealthCheckService()->SetServingStatus(name, serving);
+}
+
 Server::~Server() { Shutdown(absl::ZeroDuration()); }
 
 void Server::Shutdown(absl::Duration grace) {

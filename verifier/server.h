@@ -44,6 +44,9 @@ class Server {
   // Of the metrics page; empty if there is none.
   std::string metrics_address() const { return page_ == nullptr ? "" : page_->address(); }
 
+  // What the health service says of `name`; of the server as a whole ("") it says that it serves.
+  void SetServing(const std::string& name, bool serving);
+
   // Takes no new calls and says so to health checks, finishes those in flight, cancels what is not
   // done after `grace`.
   void Shutdown(absl::Duration grace);

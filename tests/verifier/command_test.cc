@@ -146,6 +146,29 @@ TEST_F(CommandTest, CallsAServiceAsGradeGrades) {
   EXPECT_THAT(Read("/metrics_port"), testing::StartsWith("127.0.0.1:"));
 }
 
+// The jail is tried while the service is up already; programs wait for it.
+TEST_F(CommandTest, JudgesProgramsOnceTheJailIsTried) {
+  const std::string address = Serve();
+  const char kProgram[] = R"line({"id": 1, "kind": "code", "language": "python",
+    "response": "print(int(input()) * 2)",
+    "tests": {"stdin": [{"input": "3\n", "output": "6\n"}]}})line";
+  std::string line = kProgram;
+  line.erase(std::remove(line.begin(), line.end(), '\n'), line.end());
+  ASSERT_TRUE(WriteFileAtomic(folder_ + "/in", line).ok());
+  EXPECT_EQ(ExitCode(Start({"call", "--address", address, "--in", folder_ + "/in"})), 0);
+  EXPECT_THAT(Read("/out"), testing::HasSubstr(R"("verdict":"correct","detail":"AC")"));
+}
+
+TEST_F(CommandTest, RefusesToServeProgramsWithoutASandbox) {
+  const std::string nobody = "--reuid=65534";
+  ASSERT_EQ(geteuid(), 0u) << "the sandbox needs root, and this test somebody else";
+  EXPECT_EQ(ExitCode(Start({nobody, "--clear-groups", "--regid=65534", kBinary, "serve"},
+                           "/usr/bin/setpriv")),
+            1);
+  EXPECT_THAT(Read("/err"), testing::HasSubstr("missing: users of their own"));
+  EXPECT_THAT(Read("/err"), testing::HasSubstr("--accept-missing-layers"));
+}
+
 // A user's own verifier against the same .proto, called as ours is.
 TEST_F(CommandTest, CallsAVerifierInPython) {
   const std::string address = Serve(

@@ -12,15 +12,25 @@ constexpr absl::Duration kPatience = absl::Minutes(1);  // for the sandbox's sel
 
 }  // namespace
 
+absl::Status CodeGrader::MakeSandbox() const {
+  if (!failure_.ok() || machines_.sandbox != nullptr) return failure_;
+  auto sandbox = Sandbox::Make(options_.sandbox);
+  failure_ = sandbox.status();
+  if (sandbox.ok()) machines_.sandbox = *std::move(sandbox);
+  return failure_;
+}
+
+absl::Status CodeGrader::CheckLayers() const {
+  absl::MutexLock lock(&mutex_);
+  return MakeSandbox();
+}
+
 absl::StatusOr<const CodeGrader::Machines*> CodeGrader::GetMachines() const {
   absl::MutexLock lock(&mutex_);
-  if (!made_) {
-    made_ = true;
-    auto sandbox = Sandbox::Make(options_.sandbox);
-    failure_ = sandbox.status();
-    if (sandbox.ok()) failure_ = ponder::verifier::SelfTest(**sandbox, absl::Now() + kPatience);
+  PONDER_RETURN_IF_ERROR(MakeSandbox());
+  if (machines_.judge == nullptr) {
+    failure_ = ponder::verifier::SelfTest(*machines_.sandbox, absl::Now() + kPatience);
     if (failure_.ok()) {
-      machines_.sandbox = *std::move(sandbox);
       machines_.compiler = std::make_unique<Compiler>(options_.compiler, *machines_.sandbox);
       machines_.judge = std::make_unique<CodeJudge>(options_.parallel_tests, *machines_.sandbox,
                                                     *machines_.compiler);
@@ -65,9 +75,6 @@ absl::Status CodeGrader::CheckGold(absl::string_view gold) const {
   return ParseCodeTask(gold).status();
 }
 
-absl::Status CodeGrader::SelfTest(absl::Time deadline) const {
-  PONDER_ASSIGN_OR_RETURN(const Machines* machines, GetMachines());
-  return ponder::verifier::SelfTest(*machines->sandbox, deadline);
-}
+absl::Status CodeGrader::SelfTest() const { return GetMachines().status(); }
 
 }  // namespace ponder::verifier

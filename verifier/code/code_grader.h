@@ -29,9 +29,12 @@ class CodeGrader final : public Grader {
   // That the gold can be read; what a right program is, it doesn't say.
   absl::Status CheckGold(absl::string_view gold) const override;
 
-  // Does the sandbox hold on this machine? See verifier/sandbox/self_test.h. FailedPrecondition:
-  // no; Grade then answers kError alone. Services ask before they serve.
-  absl::Status SelfTest(absl::Time deadline) const;
+  // Is there what the sandbox needs? A matter of milliseconds. FailedPrecondition names the layers
+  // that are missing and not accepted; Grade then answers kError alone.
+  absl::Status CheckLayers() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Does the sandbox hold? See verifier/sandbox/self_test.h. Asked once, at the latest before the
+  // first program; programs wait for it. FailedPrecondition: no; Grade then answers kError alone.
+  absl::Status SelfTest() const;
 
  private:
   struct Machines {
@@ -39,12 +42,12 @@ class CodeGrader final : public Grader {
     std::unique_ptr<Compiler> compiler;
     std::unique_ptr<CodeJudge> judge;
   };
-  // Made when first needed; the sandbox has then passed its self-test, which takes a second.
+  absl::Status MakeSandbox() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Made when first needed; the sandbox has then passed its self-test.
   absl::StatusOr<const Machines*> GetMachines() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Options options_;
   mutable absl::Mutex mutex_;
-  mutable bool made_ ABSL_GUARDED_BY(mutex_) = false;
   mutable absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   mutable Machines machines_ ABSL_GUARDED_BY(mutex_);
 };

@@ -1,6 +1,8 @@
 #include "verifier/sandbox/cgroup.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,11 +10,13 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/atomic_file.h"
 #include "base/status.h"
 
@@ -83,6 +87,26 @@ CgroupLayout CgroupLayout::Find(const std::string& root) {
   if (layout.cpuacct.empty()) layout.cpuacct = usable("cpu,cpuacct");
   layout.kill = usable("unified");
   return layout;
+}
+
+int CgroupLayout::RemoveLeftOvers() const {
+  int removed = 0;
+  for (const std::string& folder : std::set<std::string>{memory, pids, cpuacct, this->kill}) {
+    DIR* open = folder.empty() ? nullptr : opendir(folder.c_str());
+    if (open == nullptr) continue;
+    std::vector<std::string> dead;
+    while (const dirent* entry = readdir(open)) {
+      absl::string_view rest = entry->d_name;
+      pid_t process = 0;
+      if (!absl::ConsumePrefix(&rest, kGroupPrefix) ||
+          !absl::SimpleAtoi(rest.substr(0, rest.find('-')), &process) || process <= 0)
+        continue;
+      if (::kill(process, 0) != 0 && errno == ESRCH) dead.emplace_back(entry->d_name);
+    }
+    closedir(open);
+    for (const std::string& name : dead) removed += rmdir((folder + "/" + name).c_str()) == 0;
+  }
+  return removed;
 }
 
 absl::StatusOr<std::unique_ptr<Cgroup>> Cgroup::Make(const CgroupLayout& layout,

@@ -12,6 +12,9 @@
 
 namespace ponder::verifier {
 
+// How every group's name begins; the process id of its owner and a dash follow.
+constexpr char kGroupPrefix[] = "ponder-";
+
 // Where this machine has which controller: the folders in which groups can be made, "" for none.
 // A value.
 struct CgroupLayout {
@@ -21,6 +24,9 @@ struct CgroupLayout {
 
   // Looks under `root`, which is /sys/fs/cgroup except in tests.
   static CgroupLayout Find(const std::string& root);
+  // Removes the groups of processes that were killed before they could: those called
+  // ponder-<process id>-... of no process that runs. Returns how many folders went.
+  int RemoveLeftOvers() const;
 };
 
 // One set of groups, made once and used for one jail after the other. A machine, not thread-safe.

@@ -91,10 +91,11 @@ absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Make(const Options& options) {
   if (sandbox->layout_.cpuacct.empty()) missing.push_back("the cpu control group");
   sandbox->missing_ = absl::StrJoin(missing, ", ");
   if (!missing.empty() && !options.accept_missing_layers) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "no sandbox for programs here; missing: ", sandbox->missing_, " (", options.cgroup_root,
-        " must be writable; run as root, or accept the risk with accept_missing_layers)"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("no sandbox for programs here; missing: ", sandbox->missing_, " (",
+                     options.cgroup_root, " must be writable, and it takes root)"));
   }
+  sandbox->layout_.RemoveLeftOvers();
   PONDER_ASSIGN_OR_RETURN(sandbox->filter_, BuildSystemCallFilter());
   PONDER_RETURN_IF_ERROR(sandbox->AddSlots());
   return sandbox;
@@ -109,7 +110,7 @@ absl::Status Sandbox::AddSlots() {
     slots_[i].stacks.resize(2 * kJailStackBytes);
     PONDER_ASSIGN_OR_RETURN(
         slots_[i].cgroup,
-        Cgroup::Make(layout_, absl::StrCat("ponder-", getpid(), "-", number, "-", i)));
+        Cgroup::Make(layout_, absl::StrCat(kGroupPrefix, getpid(), "-", number, "-", i)));
     absl::MutexLock lock(&mutex_);
     free_.push_back(&slots_[i]);
   }

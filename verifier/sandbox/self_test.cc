@@ -1,6 +1,9 @@
 #include "verifier/sandbox/self_test.h"
 
+#include <functional>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -105,12 +108,9 @@ absl::Status Fails(absl::string_view what) {
   return absl::FailedPreconditionError(absl::StrCat("the sandbox does not hold: ", what));
 }
 
-}  // namespace
-
-absl::Status SelfTest(Sandbox& sandbox, absl::Time deadline) {
+absl::Status CheckProbe(Sandbox& sandbox, absl::Time deadline) {
   Limits limits;
   limits.cpu_seconds = 5;
-  limits.processes = 16;
   PONDER_ASSIGN_OR_RETURN(const RunResult probe, RunScript(sandbox, kProbe, limits, deadline));
   if (!probe.Succeeded()) {
     return Fails(absl::StrCat("the probe did not run to its end; is python3 installed? exit code ",
@@ -120,24 +120,52 @@ absl::Status SelfTest(Sandbox& sandbox, absl::Time deadline) {
   if (!probe.output.empty()) {
     return Fails(absl::StrCat("a jailed program ", absl::StripSuffix(probe.output, "\n")));
   }
+  return absl::OkStatus();
+}
+
+absl::Status CheckForks(Sandbox& sandbox, absl::Time deadline) {
+  Limits limits;
+  limits.cpu_seconds = 5;
+  limits.processes = 16;
   PONDER_ASSIGN_OR_RETURN(const RunResult forks, RunScript(sandbox, kForks, limits, deadline));
   if (!forks.Succeeded() || std::stoi("0" + forks.output) >= limits.processes) {
     return Fails(absl::StrCat("a jailed program made ", forks.output, " processes, allowed are ",
                               limits.processes));
   }
-  if (!sandbox.missing_layers().empty()) return absl::OkStatus();
+  return absl::OkStatus();
+}
+
+absl::Status CheckBound(Sandbox& sandbox, const Bound& bound, absl::Time deadline) {
+  Limits limits;
   limits.memory_bytes = 48 << 20;
   limits.cpu_seconds = limits.wall_seconds = 0.2;
   limits.output_bytes = 1 << 20;
+  Limits these = limits;
+  if (bound.end != RunResult::End::kWallLimit) these.wall_seconds = 20;
+  if (bound.end == RunResult::End::kMemoryLimit) these.cpu_seconds = 20;
+  if (bound.end == RunResult::End::kOutputLimit) these.cpu_seconds = 20;
+  PONDER_ASSIGN_OR_RETURN(const RunResult result,
+                          RunScript(sandbox, bound.program, these, deadline));
+  return result.end == bound.end ? absl::OkStatus()
+                                 : Fails(absl::StrCat("the bound on ", bound.what));
+}
+
+}  // namespace
+
+absl::Status SelfTest(Sandbox& sandbox, absl::Time deadline) {
+  std::vector<std::function<absl::Status()>> checks = {
+      [&] { return CheckProbe(sandbox, deadline); }, [&] { return CheckForks(sandbox, deadline); }};
   for (const Bound& bound : kBounds) {
-    Limits these = limits;
-    if (bound.end != RunResult::End::kWallLimit) these.wall_seconds = 20;
-    if (bound.end == RunResult::End::kMemoryLimit) these.cpu_seconds = 20;
-    if (bound.end == RunResult::End::kOutputLimit) these.cpu_seconds = 20;
-    PONDER_ASSIGN_OR_RETURN(const RunResult result,
-                            RunScript(sandbox, bound.program, these, deadline));
-    if (result.end != bound.end) return Fails(absl::StrCat("the bound on ", bound.what));
+    if (!sandbox.missing_layers().empty()) break;
+    checks.emplace_back([&] { return CheckBound(sandbox, bound, deadline); });
   }
+  std::vector<absl::Status> found(checks.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < checks.size(); ++i) {
+    threads.emplace_back([&, i] { found[i] = checks[i](); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const absl::Status& status : found) PONDER_RETURN_IF_ERROR(status);
   return absl::OkStatus();
 }
 

@@ -11,7 +11,8 @@ namespace ponder::verifier {
 // see other processes, the caller's environment, files or network; write outside of /tmp; gain
 // rights; make namespaces; outgrow their memory, processes, CPU time, wall clock and output; stay
 // alive. FailedPrecondition: one of them got further than the layers allow; the message says which.
-// Other errors are Sandbox::Run's. Takes about a second.
+// Other errors are Sandbox::Run's. They run at once;
+// it takes about half a second.
 absl::Status SelfTest(Sandbox& sandbox, absl::Time deadline);
 
 }  // namespace ponder::verifier

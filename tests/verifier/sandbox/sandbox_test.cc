@@ -1,6 +1,13 @@
 // The sandbox, by what programs can do in it.
 #include "verifier/sandbox/sandbox.h"
 
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "verifier/sandbox/self_test.h"
@@ -13,6 +20,29 @@ TEST(Sandbox, HoldsItsSelfTest) {
   ASSERT_TRUE(sandbox.ok()) << sandbox.status();
   const absl::Status status = SelfTest(**sandbox, absl::InfiniteFuture());
   EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST(Sandbox, RemovesTheGroupsOfVerifiersThatWereKilled) {
+  std::string root = testing::TempDir() + "cgroups_XXXXXX";
+  ASSERT_NE(mkdtemp(root.data()), nullptr);
+  const pid_t dead = fork();
+  if (dead == 0) _exit(0);
+  ASSERT_EQ(waitpid(dead, nullptr, 0), dead);
+  const std::string left_over = absl::StrCat("/ponder-", dead, "-0-1"),
+                    ours = absl::StrCat("/ponder-", getpid(), "-0-1");
+  for (const std::string& folder : {std::string("/memory"), std::string("/pids")}) {
+    ASSERT_EQ(mkdir((root + folder).c_str(), 0700), 0);
+    for (const std::string& group : {left_over, ours, std::string("/ponder-x"), std::string("/x")})
+      ASSERT_EQ(mkdir((root + folder + group).c_str(), 0700), 0);
+  }
+  EXPECT_EQ(CgroupLayout::Find(root).RemoveLeftOvers(), 2);
+  EXPECT_NE(access((root + "/memory" + left_over).c_str(), F_OK), 0);
+  for (const std::string& folder : {std::string("/memory"), std::string("/pids")}) {
+    for (const std::string& group : {ours, std::string("/ponder-x"), std::string("/x")})
+      EXPECT_EQ(rmdir((root + folder + group).c_str()), 0) << group;
+    rmdir((root + folder).c_str());
+  }
+  EXPECT_EQ(rmdir(root.c_str()), 0);
 }
 
 }  // namespace
