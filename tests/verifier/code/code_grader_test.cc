@@ -2,10 +2,13 @@
 #include "verifier/code/code_grader.h"
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
+#include <functional>
 #include <set>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -94,14 +97,29 @@ std::set<std::string> ProcessesOfTheJail() {
   return found;
 }
 
-TEST(CodeGrader, GivesEveryAttackAnExpectedVerdict) {
-  const std::string core_pattern = ReadText("/proc/sys/kernel/core_pattern");
-  int programs = 0;
+// Calls work(i) for i below `count`, six at a time.
+void AtOnce(size_t count, const std::function<void(size_t)>& work) {
+  std::atomic<size_t> next{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 6; ++i) {
+    threads.emplace_back([&] {
+      for (size_t at; (at = next++) < count;) work(at);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+struct Attack {
+  std::string file, mode, expect, language, source;
+  Json tests;
+};
+
+// Every program of the manifest, in every mode it can be judged in.
+std::vector<Attack> Attacks() {
+  std::vector<Attack> attacks;
   for (const Json& row : ReadLines("attacks/manifest.jsonl")) {
     const std::string file = row["file"], mode = row["mode"], expect = row["expect"];
-    SCOPED_TRACE(file);
     const std::string source = ReadText(kData + "attacks/" + file);
-    const std::string language = LanguageOf(file);
     std::vector<Json> tests;
     if (mode == "func") {
       tests = {kAddByCases, kAddByAsserts};
@@ -111,8 +129,24 @@ TEST(CodeGrader, GivesEveryAttackAnExpectedVerdict) {
       tests = {AddByStreams()};
     }
     for (const Json& test : tests) {
-      const Verdict verdict = Grade(language, test, source, kTight);
-      ++programs;
+      attacks.push_back({file, mode, expect, LanguageOf(file), source, test});
+    }
+  }
+  return attacks;
+}
+
+TEST(CodeGrader, GivesEveryAttackAnExpectedVerdict) {
+  const std::string core_pattern = ReadText("/proc/sys/kernel/core_pattern");
+  const std::vector<Attack> attacks = Attacks();
+  std::vector<Verdict> verdicts(attacks.size());
+  AtOnce(attacks.size(), [&](size_t i) {
+    verdicts[i] = Grade(attacks[i].language, attacks[i].tests, attacks[i].source, kTight);
+  });
+  for (size_t i = 0; i < attacks.size(); ++i) {
+    const auto& [file, mode, expect, language, source, tests] = attacks[i];
+    SCOPED_TRACE(absl::StrCat(file, " ", tests.dump().substr(0, 40)));
+    {
+      const Verdict& verdict = verdicts[i];
       const std::string code = verdict.detail == "RE" ? "RTE" : verdict.detail;
       EXPECT_NE(verdict.outcome, Outcome::kError) << verdict.reason;
       if (expect == "AC") {
@@ -125,9 +159,27 @@ TEST(CodeGrader, GivesEveryAttackAnExpectedVerdict) {
       }
     }
   }
-  EXPECT_EQ(programs, 39 + 2 * 21 + 9 + 2);
+  EXPECT_EQ(attacks.size(), 39u + 2 * 21 + 9 + 2);
   EXPECT_EQ(ReadText("/proc/sys/kernel/core_pattern"), core_pattern);
   EXPECT_THAT(ProcessesOfTheJail(), testing::IsEmpty());
+}
+
+// Programs that reach for the wire between the answer and its tests.
+TEST(CodeGrader, JudgesWhatReachesForTheWire) {
+  const std::vector<Json> rows = ReadLines("code/own_attacks.jsonl");
+  ASSERT_GE(rows.size(), 25u);
+  std::vector<Verdict> verdicts(rows.size());
+  AtOnce(rows.size(), [&](size_t i) {
+    const Json& row = rows[i];
+    const Json& tests = row["mode"] == "cases"        ? kAddByCases
+                        : row["language"] == "python" ? kAddByAsserts
+                                                      : kAddByCppAsserts;
+    verdicts[i] = Grade(row["language"], tests, row["source"], kTight);
+  });
+  for (size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(verdicts[i].outcome, Outcome::kWrong)
+        << rows[i]["name"] << ": " << verdicts[i].detail << ", " << verdicts[i].reason;
+  }
 }
 
 TEST(CodeGrader, PaysNoHack) {
@@ -166,6 +218,33 @@ TEST(CodeGrader, ComparesTypesStrictly) {
   EXPECT_EQ(returns("[1, True, 'x', 0, float('nan')]"), "WA");
   EXPECT_EQ(returns("type('L', (list,), {'__eq__': lambda a, b: True})()"), "WA");
   EXPECT_EQ(returns("1 // x"), "RE");
+}
+
+TEST(CodeGrader, TakesModulesOfTheTestsFromTheLibrary) {
+  const Json tests = {{"asserts", "def check(f):\n  assert math.isclose(f(2), 1.5)\n"},
+                      {"entry", "half "}};
+  EXPECT_EQ(Grade("python", tests, "import math\ndef half(x): return 1.5").detail, "AC");
+  EXPECT_EQ(Grade("python", tests,
+                  "class math:\n  isclose = staticmethod(lambda a, b: True)\ndef half(x): return 1")
+                .detail,
+            "WA");
+  const Json complex = {{"asserts", "assert root(-4) == 2j"}, {"entry", "root"}};
+  EXPECT_EQ(Grade("python", complex, "def root(x): return complex(0, 2)").detail, "AC");
+  EXPECT_EQ(Grade("python", complex, "def root(x): return complex(0, -2)").detail, "WA");
+}
+
+TEST(CodeGrader, PassesAnyByItsType) {
+  const Json tests = {
+      {"asserts",
+       "int main() {\n auto candidate = ints;\n"
+       " assert(candidate((std::vector<std::any>({4, std::map<long,long>(), 23.2f, 9, \"x\"})))"
+       " == (std::vector<long>({(long)4, (long)9})));\n}\n"},
+      {"entry", "ints"}};
+  const std::string program =
+      "#include <bits/stdc++.h>\nstd::vector<long> ints(std::vector<std::any> v) {\n"
+      " std::vector<long> r;\n for (auto& x : v) if (x.type() == typeid(int)) "
+      "r.push_back(std::any_cast<int>(x));\n return r;\n}\n";
+  EXPECT_EQ(Grade("cpp", tests, program).detail, "AC");
 }
 
 TEST(CodeGrader, AsksTheChecker) {
