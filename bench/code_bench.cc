@@ -45,6 +45,7 @@ double Timed(int count, int threads, const std::function<void(int)>& work) {
 
 // Runs a command to its end, its input and output the null device.
 void RunBare(const std::vector<std::string>& command) {
+  std::cout.flush();  // or the child's freopen writes it again
   const pid_t child = fork();
   if (child == 0) {
     std::vector<char*> argv;

@@ -1,12 +1,14 @@
 // The verifier's speed, one JSON line a figure: grades per second on one thread, latencies on texts
-// that want to hurt, and answers over gRPC with 64 callers.
+// that want to hurt, answers over gRPC with 64 callers, and with hostile programs beside.
 //   bench_verifier [hostile grades, default 100000]
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
@@ -148,6 +150,71 @@ void Callers(const std::vector<Case>& cases, int callers) {
   PrintLatencies("grpc_64_callers", std::move(all), seconds);
 }
 
+// Milliseconds of `calls` calls one after the other, with a pause between them.
+std::vector<double> Latencies(v1::Verifier::Stub& stub, const std::vector<Case>& cases, int calls) {
+  std::vector<double> ms;
+  for (int i = 0; i < calls; ++i) {
+    const Case& one = cases[static_cast<size_t>(i) % cases.size()];
+    v1::GradeRequest request;
+    request.set_kind("math");
+    request.set_gold(one.gold);
+    request.set_response(one.response);
+    v1::GradeResponse response;
+    grpc::ClientContext context;
+    const auto before = Clock::now();
+    if (stub.Grade(&context, request, &response).ok()) ms.push_back(Seconds(before) * 1e3);
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  return ms;
+}
+
+// Math while the same service runs hostile programs, beside what it is without them.
+void UnderAttack(const std::vector<Case>& cases) {
+  const char* const kAttacks[] = {
+      "while True: pass",
+      "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass",
+      "x = []\nwhile True: x.append(bytearray(1 << 20))",
+      "import os\nwhile True: os.write(1, b'x' * 65536)",
+      "import os\nf = open('/tmp/x', 'wb')\nwhile True: f.write(b'x' * (1 << 20))",
+      "import threading\ndef f():\n  while True: pass\nfor i in range(20): "
+      "threading.Thread(target=f).start()"};
+  const Graders graders = MakeGraders();
+  Counters counters;
+  const auto server = Server::Start({}, graders, &counters);
+  if (!server.ok()) return;
+  const auto stub = v1::Verifier::NewStub(
+      grpc::CreateChannel((*server)->address(), grpc::InsecureChannelCredentials()));
+  constexpr int kCalls = 1000;
+  std::atomic<bool> stop{false};
+  std::atomic<int> attacks{0};
+  const auto attack = [&](int first) {
+    for (int i = first; !stop; ++i) {
+      v1::GradeRequest request;
+      request.set_kind("code");
+      request.set_gold(
+          R"({"language":"python","tests":{"stdin":[{"input":"","output":"1"}]},)"
+          R"("limits":{"cpu_s":1,"wall_s":3,"memory_mb":192,"processes":32,"output_bytes":1048576}})");
+      request.set_response(kAttacks[static_cast<size_t>(i) % std::size(kAttacks)]);
+      v1::GradeResponse response;
+      grpc::ClientContext context;
+      if (stub->Grade(&context, request, &response).ok()) ++attacks;
+    }
+  };
+  Latencies(*stub, cases, kCalls / 10);
+  auto start = Clock::now();
+  std::vector<double> quiet = Latencies(*stub, cases, kCalls);
+  PrintLatencies("math_quiet", std::move(quiet), Seconds(start));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back(attack, i);
+  while (attacks < 4) absl::SleepFor(absl::Milliseconds(10));  // the jail's self-test is over
+  start = Clock::now();
+  std::vector<double> busy = Latencies(*stub, cases, kCalls);
+  stop = true;
+  PrintLatencies("math_under_attack", std::move(busy), Seconds(start));
+  for (std::thread& thread : threads) thread.join();
+  std::printf("{\"bench\":\"attacks_judged\",\"programs\":%d}\n", attacks.load());
+}
+
 }  // namespace
 }  // namespace ponder::verifier
 
@@ -159,4 +226,5 @@ int main(int argc, char** argv) {
   Throughput("math_cases", math);
   Hostile(math, hostile);
   Callers(gsm8k, 64);
+  UnderAttack(gsm8k);
 }
