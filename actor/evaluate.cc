@@ -1,6 +1,7 @@
 #include "actor/evaluate.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -110,6 +111,23 @@ void FillAccuracies(const std::vector<Tally>& sampled, const std::vector<Tally>&
   }
 }
 
+std::vector<EvalReport::Source> BySource(absl::Span<const Prompt> prompts,
+                                         const std::vector<Tally>& sampled) {
+  std::map<std::string, std::vector<double>> shares;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    std::vector<double>& of_source = shares[prompts[i].source];
+    if (sampled[i].judged > 0)
+      of_source.push_back(static_cast<double>(sampled[i].correct) /
+                          static_cast<double>(sampled[i].judged));
+  }
+  std::vector<EvalReport::Source> sources;
+  if (shares.size() < 2) return sources;
+  for (const auto& [name, of_source] : shares) {
+    sources.push_back({name, static_cast<int64_t>(of_source.size()), Mean(of_source)});
+  }
+  return sources;
+}
+
 nlohmann::ordered_json IntervalJson(const Accuracy& accuracy) {
   return {accuracy.interval.low, accuracy.interval.high};
 }
@@ -166,6 +184,7 @@ absl::StatusOr<EvalReport> Evaluate(const moe::Model& model, absl::Span<const Pr
   }
   report.mean_response_tokens /= static_cast<double>(report.prompts * report.samples);
   FillAccuracies(sampled, greedy, &report);
+  report.sources = BySource(prompts, sampled);
   return report;
 }
 
@@ -180,6 +199,11 @@ nlohmann::ordered_json EvalReport::ToJson() const {
   for (const PassAt& pass : pass_at) {
     json["pass_at"].push_back(
         {{"k", pass.k}, {"value", pass.accuracy.value}, {"interval", IntervalJson(pass.accuracy)}});
+  }
+  for (const Source& source : sources) {
+    json["sources"][source.name] = {{"avg_at_k", source.avg_at_k.value},
+                                    {"interval", IntervalJson(source.avg_at_k)},
+                                    {"prompts", source.prompts}};
   }
   json["greedy_accuracy"] = greedy.value;
   json["greedy_accuracy_interval"] = IntervalJson(greedy);

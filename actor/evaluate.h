@@ -53,11 +53,17 @@ struct EvalReport {
     std::string prompt_id, question, gold, response;
     Verdict verdict;
   };
+  struct Source {
+    std::string name;
+    int64_t prompts = 0;  // of those with a judged answer
+    Accuracy avg_at_k;
+  };
   int64_t prompts = 0;
   int64_t samples = 0;          // k
   Accuracy avg_at_k;            // mean over prompts of the share of correct answers
   std::vector<PassAt> pass_at;  // unbiased, for k = 1, 2, 4, ... and k itself, over the prompts
                                 // with so many judged answers
+  std::vector<Source> sources;  // avg_at_k of each, where there are several
   Accuracy greedy;
   double mean_response_tokens = 0;  // of the k samples, end-of-sequence included
   int64_t unparsable = 0;           // of the k samples

@@ -12,6 +12,7 @@
 #include "learner/mesh.h"
 #include "learner/updater.h"
 #include "moe/decoder.h"
+#include "moe/model_files.h"
 #include "proto/config.pb.h"
 
 namespace ponder::deploy {
@@ -45,5 +46,10 @@ absl::StatusOr<std::unique_ptr<LearnerRank>> OpenLearnerRank(const v1::Config& c
                                                              const std::string& model_folder,
                                                              const std::string& checkpoints,
                                                              bool resume, bool scalar_head = false);
+
+// Writes the trained model, with `carried`, and its adapters if it was trained with LoRA.
+// Collective; rank 0 writes.
+absl::Status SaveTrained(LearnerRank& rank, const std::string& model_folder,
+                         const std::string& adapter_folder, const moe::Carried& carried);
 
 }  // namespace ponder::deploy

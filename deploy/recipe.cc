@@ -57,4 +57,16 @@ learner::ObjectiveOptions ObjectiveOf(const v1::RlConfig& rl) {
   return options;
 }
 
+learner::RouterBalance RouterBalanceOf(const v1::RouterConfig& router) {
+  using Kind = learner::RouterBalance::Kind;
+  learner::RouterBalance balance;
+  balance.kind = router.balance() == "sequence" ? Kind::kSequence
+                 : router.balance() == "batch"  ? Kind::kBatch
+                                                : Kind::kNone;
+  balance.coef = router.balance_coef();
+  balance.z_coef = router.z_coef();
+  balance.bias_speed = router.bias_speed();
+  return balance;
+}
+
 }  // namespace ponder::deploy

@@ -3,11 +3,13 @@
 
 #include "learner/advantage.h"
 #include "learner/objective.h"
+#include "learner/router_balance.h"
 #include "proto/config.pb.h"
 
 namespace ponder::deploy {
 
 learner::AdvantageOptions AdvantageOf(const v1::RlConfig& rl);
 learner::ObjectiveOptions ObjectiveOf(const v1::RlConfig& rl);
+learner::RouterBalance RouterBalanceOf(const v1::RouterConfig& router);
 
 }  // namespace ponder::deploy

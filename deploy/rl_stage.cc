@@ -80,8 +80,12 @@ absl::StatusOr<std::unique_ptr<learner::SamplePool>> OpenPool(
   options.max_attempts = config.pool().max_attempts();
   options.dynamic_sampling = config.rl().dynamic_sampling();
   options.max_degenerate_groups = config.rl().max_degenerate_groups();
-  return learner::SamplePool::Make(options, std::move(set.prompts), std::move(ledger),
-                                   {start.step, start.next_group_id, start.version});
+  const v1::AdaptConfig& adapt = config.data().adapt();
+  options.curriculum = {adapt.on(),          adapt.floor(),       adapt.rate(),
+                        adapt.raise_above(), adapt.lower_below(), adapt.patience()};
+  return learner::SamplePool::Make(
+      options, std::move(set.prompts), std::move(ledger),
+      {start.step, start.next_group_id, start.version, start.curriculum});
 }
 
 // The models besides the policy that the recipe asks for.
@@ -171,11 +175,9 @@ absl::Status RunRl(const StageArguments& arguments) {
     });
     PONDER_RETURN_IF_ERROR(loop.Run());
   }
-  PONDER_ASSIGN_OR_RETURN(auto trained, rank->decoder->Export(0));
+  if (rank->leads()) PONDER_RETURN_IF_ERROR(pool->Finish());
+  PONDER_RETURN_IF_ERROR(SaveTrained(*rank, arguments.out, run.adapter(), loop_options.carried));
   if (!rank->leads()) return absl::OkStatus();
-  PONDER_RETURN_IF_ERROR(pool->Finish());
-  PONDER_RETURN_IF_ERROR(moe::WriteCheckedFolder(
-      arguments.out, moe::ModelFiles({model_config, std::move(trained)}, loop_options.carried)));
   // Actors hear that the run is finished before the service goes away.
   service->Shutdown(absl::Seconds(5));
   return absl::OkStatus();

@@ -320,11 +320,16 @@ absl::Status LocalRun::EvaluateModel(const std::string& name, const std::string&
   const absl::Time start = absl::Now();
   PONDER_ASSIGN_OR_RETURN(const actor::EvalReport report,
                           Evaluate(model, folder_.eval_prompts(), config_.eval().max_prompts(), verifier));
+  nlohmann::ordered_json sources = nlohmann::ordered_json::object();
+  for (const actor::EvalReport::Source& source : report.sources) {
+    sources[source.name] = source.avg_at_k.value;
+  }
   PONDER_RETURN_IF_ERROR(metrics_->Write({{"event", "eval"},
                                           {"name", name},
                                           {"accuracy", report.avg_at_k.value},
                                           {"accuracy_low", report.avg_at_k.interval.low},
                                           {"accuracy_high", report.avg_at_k.interval.high},
+                                          {"sources", sources},
                                           {"greedy", report.greedy.value},
                                           {"pass_at_k", report.pass_at.back().accuracy.value},
                                           {"samples", report.samples},

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "data/mixture.h"
 #include "data/tasks.h"
 
 namespace ponder::deploy {
@@ -14,7 +15,8 @@ absl::StatusOr<std::vector<data::PromptSet::Dropped>> PrepareData(const v1::Conf
                                                                   const RunFolder& run) {
   const v1::TaskConfig& task = config.data().task();
   PONDER_ASSIGN_OR_RETURN(const data::TaskSet generated,
-                          data::MakeTaskSet(task.name(), task.train_size(), task.eval_size(), config.seed()));
+                          data::MakeMixture(task.mixture().empty() ? task.name() : task.mixture(),
+                                            task.train_size(), task.eval_size(), config.seed()));
   PONDER_RETURN_IF_ERROR(data::WriteTaskSet(generated, run.root + "/data"));
 
   data::PromptSetOptions limits;

@@ -21,6 +21,7 @@ struct RunFolder {
   std::string model(const std::string& name) const {
     return root + "/models/" + name;
   }  // init, sft, final
+  std::string adapter() const { return root + "/adapter"; }  // of LoRA
   std::string checkpoints(const std::string& stage) const { return root + "/checkpoints/" + stage; }
   std::string log(const std::string& process) const { return root + "/logs/" + process + ".log"; }
   std::string port_file(const std::string& process) const { return root + "/ports/" + process; }

@@ -116,11 +116,7 @@ absl::Status RunSft(const StageArguments& arguments) {
     });
     PONDER_RETURN_IF_ERROR(loop.Run());
   }
-  PONDER_ASSIGN_OR_RETURN(auto weights, rank->decoder->Export(0));
-  if (!rank->leads()) return absl::OkStatus();
-  return moe::WriteCheckedFolder(
-      arguments.out,
-      moe::ModelFiles({rank->decoder->config(), std::move(weights)}, options.carried));
+  return SaveTrained(*rank, arguments.out, run.adapter(), options.carried);
 }
 
 }  // namespace ponder::deploy

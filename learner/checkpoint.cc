@@ -142,9 +142,13 @@ absl::StatusOr<std::vector<std::string>> ListCheckpoints(const std::string& fold
 
 absl::Status SaveTraining(const std::string& folder, const TrainState& state, moe::Decoder& decoder,
                           AdamW& optimizer, const Mesh& mesh, int64_t keep,
-                          const moe::Carried& carried, ValueModel* value) {
+                          const moe::Carried& carried, ValueModel* value,
+                          const LoraAdapters* lora) {
   PONDER_ASSIGN_OR_RETURN(auto weights, decoder.Export(state.version));
-  PONDER_ASSIGN_OR_RETURN(auto moments, OptimizerTensors(decoder, optimizer, mesh));
+  std::shared_ptr<const moe::Weights> moments;
+  if (lora == nullptr) {
+    PONDER_ASSIGN_OR_RETURN(moments, OptimizerTensors(decoder, optimizer, mesh));
+  }
   std::shared_ptr<const moe::Weights> value_weights, value_moments;
   if (value != nullptr) {
     PONDER_ASSIGN_OR_RETURN(value_weights, value->decoder().Export(state.version));
@@ -152,14 +156,22 @@ absl::Status SaveTraining(const std::string& folder, const TrainState& state, mo
                             OptimizerTensors(value->decoder(), value->optimizer(), mesh));
   }
   if (mesh.world->rank() != 0) return absl::OkStatus();
-  const nlohmann::ordered_json json = {{"step", state.step},
-                                       {"version", state.version},
-                                       {"next_group_id", state.next_group_id},
-                                       {"optimizer_step", state.optimizer_step},
-                                       {"value_step", state.value_step}};
+  nlohmann::ordered_json json = {{"step", state.step},
+                                 {"version", state.version},
+                                 {"next_group_id", state.next_group_id},
+                                 {"optimizer_step", state.optimizer_step},
+                                 {"value_step", state.value_step}};
+  if (!state.curriculum.empty()) {
+    json["curriculum"] = nlohmann::ordered_json::parse(state.curriculum);
+  }
   PONDER_RETURN_IF_ERROR(MakeFolder(folder));
   moe::FolderFiles files = moe::ModelFiles({decoder.config(), std::move(weights)}, carried);
-  files[kOptimizerFile] = moe::SafetensorsBytes(*moments);
+  if (lora == nullptr) {
+    files[kOptimizerFile] = moe::SafetensorsBytes(*moments);
+  } else {
+    files.merge(lora->Files());
+    files[LoraAdapters::kOptimizerFile] = lora->OptimizerFile(optimizer);
+  }
   if (value != nullptr) {
     files[kValueFile] = moe::SafetensorsBytes(*value_weights);
     files[kValueOptimizerFile] = moe::SafetensorsBytes(*value_moments);
@@ -198,6 +210,7 @@ absl::StatusOr<TrainState> LoadTrainState(const std::string& checkpoint) {
     }
     *value = json[key].get<int64_t>();
   }
+  if (json.contains("curriculum")) state.curriculum = json["curriculum"].dump();
   return state;
 }
 

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "learner/adamw.h"
+#include "learner/lora.h"
 #include "learner/mesh.h"
 #include "learner/value_model.h"
 #include "moe/checkpoint.h"
@@ -22,18 +23,21 @@ namespace ponder::learner {
 // Where a run stands: what it needs, besides weights and optimizer, to go on as if nothing had
 // happened.
 struct TrainState {
-  int64_t step = 0;            // steps done
-  int64_t version = 0;         // of the weights
-  int64_t next_group_id = 0;   // SamplePool::Position; 0 in SFT
-  int64_t optimizer_step = 0;  // updates done by AdamW
-  int64_t value_step = 0;      // the same, of the value model
+  int64_t step = 0;             // steps done
+  int64_t version = 0;          // of the weights
+  int64_t next_group_id = 0;    // SamplePool::Position; 0 in SFT
+  int64_t optimizer_step = 0;   // updates done by AdamW
+  int64_t value_step = 0;       // the same, of the value model
+  std::string curriculum = "";  // SamplePool::Position; empty in SFT
 };
 
 // Writes <folder>/step-000123, with `carried`, and then deletes the oldest beyond `keep`. `value`
-// may be null. Collective; rank 0 writes.
+// and `lora` may be null; with `lora` the optimizer is that of its adapters, and the files are
+// those of LoraAdapters. Collective; rank 0 writes.
 absl::Status SaveTraining(const std::string& folder, const TrainState& state, moe::Decoder& decoder,
                           AdamW& optimizer, const Mesh& mesh, int64_t keep,
-                          const moe::Carried& carried = {}, ValueModel* value = nullptr);
+                          const moe::Carried& carried = {}, ValueModel* value = nullptr,
+                          const LoraAdapters* lora = nullptr);
 
 // The newest checkpoint below `folder`, by step; nullopt when there is none.
 absl::StatusOr<std::optional<std::string>> NewestCheckpoint(const std::string& folder);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "ATen/core/Tensor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "base/status.h"
@@ -22,12 +24,26 @@ GradientStep::GradientStep(const Options& options, moe::Decoder& decoder, const 
     : options_(options),
       decoder_(decoder),
       mesh_(mesh),
-      optimizer_(options.adamw, decoder.parameters()) {}
+      optimizer_(std::make_unique<AdamW>(options.adamw, decoder.parameters())) {}
+
+void GradientStep::UseAdapters(std::unique_ptr<LoraAdapters> lora) {
+  lora_ = std::move(lora);
+  optimizer_ = std::make_unique<AdamW>(options_.adamw, lora_->parameters());
+}
 
 absl::StatusOr<double> GradientStep::Sum() {
   if (mesh_.world->size() > 1) {
     PONDER_RETURN_IF_ERROR(mesh_.world->AllReduceSum(decoder_.replicated_gradients()));
     PONDER_RETURN_IF_ERROR(mesh_.expert_data->AllReduceSum(decoder_.expert_gradients()));
+  }
+  if (lora_ != nullptr) {
+    lora_->TakeGradients();
+    double sum = 0;
+    for (const moe::Parameter& parameter : lora_->parameters()) {
+      const at::Tensor& gradient = parameter.tensor.grad();
+      sum += SumOfSquares({gradient.data_ptr<float>(), static_cast<size_t>(gradient.numel())});
+    }
+    return std::sqrt(sum);
   }
   double experts = SumOfSquares(decoder_.expert_gradients());
   PONDER_RETURN_IF_ERROR(mesh_.expert->AllReduceSum(absl::MakeSpan(&experts, 1)));
@@ -40,7 +56,8 @@ absl::Status GradientStep::Apply(double loss, double grad_norm, double lr) {
         "loss ", loss, " or gradient norm ", grad_norm, " is not finite at learning rate ", lr,
         "; the weights were left as they were; lower the learning rate"));
   }
-  optimizer_.Step(lr, std::min(1.0, options_.max_grad_norm / (grad_norm + 1e-6)));
+  optimizer_->Step(lr, std::min(1.0, options_.max_grad_norm / (grad_norm + 1e-6)));
+  if (lora_ != nullptr) lora_->Merge();
   decoder_.WeightsChanged();
   return absl::OkStatus();
 }

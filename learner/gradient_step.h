@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "learner/adamw.h"
+#include "learner/lora.h"
 #include "learner/mesh.h"
 #include "moe/decoder.h"
 
@@ -28,13 +29,17 @@ class GradientStep {
   // Clips and steps. Internal, and the weights stay as they were: loss or norm is not finite.
   absl::Status Apply(double loss, double grad_norm, double lr);
 
-  AdamW& optimizer() { return optimizer_; }
+  // From now on only these are trained, with an optimizer of their own.
+  void UseAdapters(std::unique_ptr<LoraAdapters> lora);
+  LoraAdapters* lora() { return lora_.get(); }  // null: all parameters are trained
+  AdamW& optimizer() { return *optimizer_; }
 
  private:
   const Options options_;
   moe::Decoder& decoder_;
   const Mesh& mesh_;
-  AdamW optimizer_;
+  std::unique_ptr<LoraAdapters> lora_;
+  std::unique_ptr<AdamW> optimizer_;
 };
 
 }  // namespace ponder::learner

@@ -95,7 +95,7 @@ bool SamplePool::State::HasRoom() const {
 }
 
 absl::Status SamplePool::State::OpenGroup() {
-  const PromptOrder::Place place = order.Find(next_group_id);
+  const PromptOrder::Place place = curriculum.Open(next_group_id);
   Flight flight;
   flight.prompt = &prompts[static_cast<size_t>(place.prompt)];
   flight.first_sample = place.first_sample;
@@ -194,9 +194,12 @@ absl::StatusOr<SamplePool::SubmitResult> SamplePool::State::SubmitLate(const Rol
 
 void SamplePool::State::Complete(int64_t group_id) {
   changed.SignalAll();
+  std::vector<Draw>& draws = flights.at(group_id).draws;
+  curriculum.Score(group_id, std::count_if(draws.begin(), draws.end(), [](const Draw& draw) {
+                     return draw.sample.verdict.outcome == Verdict::Outcome::kCorrect;
+                   }));
   if (!options.dynamic_sampling) return;
   std::vector<Sample> samples;
-  std::vector<Draw>& draws = flights.at(group_id).draws;
   for (Draw& draw : draws) samples.push_back(std::move(draw.sample));
   if (!reward::IsDegenerate(samples)) {
     for (size_t i = 0; i < draws.size(); ++i) draws[i].sample = std::move(samples[i]);

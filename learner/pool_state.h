@@ -17,8 +17,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/types.h"
+#include "learner/curriculum.h"
 #include "learner/ledger.h"
-#include "learner/prompt_order.h"
 #include "learner/sample_pool.h"
 
 namespace ponder::learner {
@@ -62,7 +62,7 @@ struct SamplePool::State {
         slots((options.max_staleness + 1) * options.groups_per_step),
         prompts(std::move(prompts)),
         clock(clock),
-        order(options.seed, static_cast<int64_t>(this->prompts.size()), options.group_size),
+        curriculum(options.curriculum, options.seed, this->prompts, options.group_size),
         ledger(std::move(ledger)),
         position(start),
         next_group_id(start.next_group_id) {}
@@ -74,7 +74,7 @@ struct SamplePool::State {
 
   absl::Mutex mutex;
   absl::CondVar changed;  // work to lease, groups to take, or the end
-  PromptOrder order ABSL_GUARDED_BY(mutex);
+  Curriculum curriculum ABSL_GUARDED_BY(mutex);
   std::unique_ptr<Ledger> ledger ABSL_GUARDED_BY(mutex);
   absl::Status failure ABSL_GUARDED_BY(mutex);               // of the ledger; ends everything
   Position position ABSL_GUARDED_BY(mutex);                  // as of the last Retire

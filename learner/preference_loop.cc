@@ -68,7 +68,7 @@ absl::Status PreferenceLoop::Run() {
 
 absl::Status PreferenceLoop::Save() {
   return SaveTraining(options_.checkpoints, state_, decoder_, step_.optimizer(), mesh_,
-                      options_.keep_checkpoints, options_.carried);
+                      options_.keep_checkpoints, options_.carried, /*value=*/nullptr, step_.lora());
 }
 
 PolicyBatch PreferenceLoop::NextBatch(std::vector<double>* margins) {

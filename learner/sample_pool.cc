@@ -55,8 +55,13 @@ absl::StatusOr<std::unique_ptr<SamplePool>> SamplePool::Make(const Options& opti
   PONDER_RETURN_IF_ERROR(Validate(options, prompts, start));
   PONDER_RETURN_IF_ERROR(ledger->Start({options.seed, options.group_size, HashPrompts(prompts)},
                                        start.step, start.next_group_id, clock()));
-  return std::unique_ptr<SamplePool>(new SamplePool(
-      std::make_unique<State>(options, std::move(prompts), std::move(ledger), start, clock)));
+  auto state =
+      std::make_unique<State>(options, std::move(prompts), std::move(ledger), start, clock);
+  if (!start.curriculum.empty()) {
+    absl::MutexLock lock(&state->mutex);
+    PONDER_RETURN_IF_ERROR(state->curriculum.Restore(start.curriculum));
+  }
+  return std::unique_ptr<SamplePool>(new SamplePool(std::move(state)));
 }
 
 SamplePool::SamplePool(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -178,7 +183,9 @@ absl::Status SamplePool::Retire(int64_t step, int64_t version) {
   }
   PONDER_RETURN_IF_ERROR(s.Flush());
   s.taken = false;
-  s.position = {step, s.flights.empty() ? s.next_group_id : s.flights.begin()->first, version};
+  const int64_t next = s.flights.empty() ? s.next_group_id : s.flights.begin()->first;
+  s.curriculum.Settle(next);
+  s.position = {step, next, version, s.curriculum.State()};
   s.changed.SignalAll();
   return absl::OkStatus();
 }
@@ -186,6 +193,11 @@ absl::Status SamplePool::Retire(int64_t step, int64_t version) {
 SamplePool::Position SamplePool::position() const {
   absl::MutexLock lock(&state_->mutex);
   return state_->position;
+}
+
+std::vector<Curriculum::Domain> SamplePool::domains() const {
+  absl::MutexLock lock(&state_->mutex);
+  return state_->curriculum.domains();
 }
 
 absl::Status SamplePool::Finish() {

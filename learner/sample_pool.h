@@ -31,6 +31,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/types.h"
+#include "learner/curriculum.h"
 #include "learner/ledger.h"
 
 namespace ponder::learner {
@@ -47,16 +48,19 @@ class SamplePool {
     bool dynamic_sampling = true;  // drop groups whose samples all agree
     int64_t max_degenerate_groups =
         480;  // drops in a step that are made up for; after more, Take returns what there is
+    Curriculum::Options curriculum;
   };
   // Where a resumed run starts: both from the checkpoint.
   struct Position {
     int64_t step = 0;           // updates done
     int64_t next_group_id = 0;  // the first group not yet trained or dropped
     int64_t version = 0;  // weights published at the start: the least that leases name until Retire
+    std::string curriculum;  // its state; empty: from the beginning
   };
 
   // Rolls back in the ledger what was trained or leased after `start`. InvalidArgument: no prompts,
-  // two with one id, or an option out of range. `clock` is for tests; waiting goes by the real one.
+  // two with one id, or an option out of range. DataLoss: `start.curriculum` is not of these
+  // prompts. `clock` is for tests; waiting goes by the real one.
   static absl::StatusOr<std::unique_ptr<SamplePool>> Make(const Options& options,
                                                           std::vector<Prompt> prompts,
                                                           std::unique_ptr<Ledger> ledger,
@@ -106,6 +110,8 @@ class SamplePool {
   absl::Status Retire(int64_t step, int64_t version);
   // Where a checkpoint taken now (after Retire) would have to start again.
   Position position() const;
+  // What is drawn from, as of the last Retire.
+  std::vector<Curriculum::Domain> domains() const;
   // No more work: waiting and later callers get run_finished; what is open is dropped as
   // run_finished.
   absl::Status Finish();

@@ -26,7 +26,8 @@ SftLoop::SftLoop(const Options& options, const TrainState& start,
 absl::Status SftLoop::Run() {
   const auto save = [this] {
     return SaveTraining(options_.checkpoints, state_, decoder_, updater_.optimizer(), mesh_,
-                        options_.keep_checkpoints, options_.carried);
+                        options_.keep_checkpoints, options_.carried, /*value=*/nullptr,
+                        updater_.gradient_step().lora());
   };
   while (state_.step < options_.steps) {
     PONDER_ASSIGN_OR_RETURN(const bool stop, AgreeToStop());
@@ -52,6 +53,7 @@ absl::Status SftLoop::Run() {
                            {"lr", lr},
                            {"grad_norm", report.grad_norm},
                            {"expert_load", report.router.MeanLoadImbalance()},
+                           {"starving_experts", report.router.StarvingExperts().size()},
                            {"tokens", report.tokens},
                            {"tokens_per_s", static_cast<double>(report.tokens) / seconds},
                            {"seconds", seconds}}));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/philox.h"
@@ -30,15 +31,19 @@ std::vector<std::vector<int64_t>> Minibatches(int64_t sequences, int64_t parts, 
   return split;
 }
 
-// Experts, over all layers, that got less than a tenth of their even share of the tokens.
-int64_t StarvingExperts(const moe::RouterStats& router) {
-  int64_t starving = 0;
-  for (const std::vector<int64_t>& counts : router.expert_tokens) {
-    const int64_t all = std::accumulate(counts.begin(), counts.end(), int64_t{0});
-    for (const int64_t count : counts)
-      starving += 10 * count * static_cast<int64_t>(counts.size()) < all;
+// Those that were drawn from, or can be.
+nlohmann::ordered_json DomainsJson(const std::vector<Curriculum::Domain>& domains) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const Curriculum::Domain& domain : domains) {
+    if (domain.groups == 0 && domain.share == 0) continue;
+    json.push_back({{"source", domain.source},
+                    {"level", domain.level},
+                    {"groups", domain.groups},
+                    {"pass_rate", domain.pass_rate},
+                    {"share", domain.share},
+                    {"current", domain.current}});
   }
-  return starving;
+  return json;
 }
 
 }  // namespace
@@ -81,7 +86,9 @@ absl::Status TrainLoop::Run() {
     PONDER_RETURN_IF_ERROR(Publish());
     if (leads) {
       PONDER_RETURN_IF_ERROR(services_.pool->Retire(state_.step, state_.version));
-      state_.next_group_id = services_.pool->position().next_group_id;
+      const SamplePool::Position position = services_.pool->position();
+      state_.next_group_id = position.next_group_id;
+      state_.curriculum = position.curriculum;
       PONDER_RETURN_IF_ERROR(Log(taken, scores, report, wait_seconds, SecondsSince(start)));
       if (options_.on_first_update && command == Command::kTrain && !updated_) {
         updated_ = true;
@@ -201,7 +208,8 @@ absl::Status TrainLoop::Publish() {
 
 absl::Status TrainLoop::Save() {
   return SaveTraining(options_.checkpoints, state_, decoder_, updater_.optimizer(), mesh_,
-                      options_.keep_checkpoints, options_.carried, companions_.value);
+                      options_.keep_checkpoints, options_.carried, companions_.value,
+                      updater_.gradient_step().lora());
 }
 
 absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
@@ -237,6 +245,7 @@ absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
   for (const Sample& sample : taken.dropped) count(sample);
   const auto mean = [](double sum, double n) { return n > 0 ? sum / n : 0.0; };
   const PolicyStats& stats = report.stats;
+  const std::vector<std::string> starving = report.router.StarvingExperts();
   nlohmann::ordered_json line = {
       {"event", "rl_step"},
       {"step", state_.step},
@@ -257,7 +266,7 @@ absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
       {"lr", LearningRate(state_.optimizer_step - 1)},
       {"router_entropy", mean(report.router.entropy_sum, report.router.tokens)},
       {"expert_load", report.router.MeanLoadImbalance()},
-      {"starving_experts", StarvingExperts(report.router)},
+      {"starving_experts", starving.size()},
       {"groups", taken.groups.size()},
       {"degenerate_groups", taken.degenerate_groups},
       {"retried_samples", taken.retried_samples},
@@ -281,6 +290,22 @@ absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
   if (companions_.reference != nullptr) {
     line["reference_kl"] = mean(stats.reference_kl, stats.tokens);
   }
+  const std::vector<Curriculum::Domain> domains = services_.pool->domains();
+  if (domains.size() > 1) line["domains"] = DomainsJson(domains);
+  if (!starving.empty()) line["starving"] = starving;
+  if (starving.size() > most_starving_) {
+    most_starving_ = starving.size();
+    PONDER_LOG(kWarning, "step ", state_.step, ": ", starving.size(),
+               " experts get less than a tenth of their share of the tokens (layer.expert: ",
+               absl::StrJoin(starving.begin(),
+                             starving.begin() + std::min<size_t>(starving.size(), 16), ", "),
+               starving.size() > 16 ? ", ..." : "", "); see learner.router");
+  }
+  const RouterBalance& balance = updater_.options().router;
+  if (balance.kind != RouterBalance::Kind::kNone) {
+    line["router_balance_loss"] = report.router.loss.balance;
+  }
+  if (balance.z_coef > 0) line["router_z_loss"] = report.router.loss.z;
   if (options_.proximal) line["corrected"] = mean(stats.corrected, stats.tokens);
   if (updater_.options().objective.positive_nll_coef != 0)
     line["positive_nll"] = stats.positive_nll;

@@ -112,6 +112,7 @@ class TrainLoop {
   const Mesh& mesh_;
   const Services services_;
   bool updated_ = false;
+  size_t most_starving_ = 0;  // experts in a step, as reported
   const Companions companions_;
   std::atomic<bool> stopping_{false};
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -63,6 +64,7 @@ absl::StatusOr<Updater::Report> Updater::Update(Kind kind, const PolicyBatch& ba
   PONDER_CHECK(denominators.tokens > 0, "an update needs at least one response token");
   const std::vector<MicroBatches> split =
       SplitBatch(batch, chosen, mesh_.world->size(), options_.max_tokens_per_microbatch);
+  PONDER_RETURN_IF_ERROR(SetRouterLoss(batch, chosen, split[mesh_.world->rank()]));
   step_.Begin();
   Report report;
   for (const std::vector<int64_t>& sequences : split[mesh_.world->rank()]) {
@@ -70,9 +72,57 @@ absl::StatusOr<Updater::Report> Updater::Update(Kind kind, const PolicyBatch& ba
   }
   PONDER_ASSIGN_OR_RETURN(report.grad_norm, step_.Sum());
   PONDER_RETURN_IF_ERROR(SumReport(&report));
-  PONDER_RETURN_IF_ERROR(step_.Apply(report.stats.loss, report.grad_norm, lr));
   report.router = decoder_.TakeRouterStats();
+  PONDER_RETURN_IF_ERROR(SumRouter(&report.router));
+  PONDER_RETURN_IF_ERROR(step_.Apply(report.stats.loss, report.grad_norm, lr));
+  if (options_.router.bias_speed > 0) {
+    decoder_.NudgeSelectionBias(report.router.expert_tokens, options_.router.bias_speed);
+  }
   return report;
+}
+
+absl::Status Updater::SetRouterLoss(const PolicyBatch& batch, absl::Span<const int64_t> chosen,
+                                    const MicroBatches& share) {
+  const RouterBalance& balance = options_.router;
+  double tokens = 0;
+  for (const int64_t sequence : chosen) tokens += static_cast<double>(batch.length(sequence));
+  moe::RouterLoss loss;
+  loss.z_per_token = balance.z_coef / tokens;
+  if (balance.kind == RouterBalance::Kind::kSequence) {
+    loss.per_sequence = balance.coef / static_cast<double>(chosen.size());
+  } else if (balance.kind == RouterBalance::Kind::kBatch) {
+    const at::NoGradGuard no_grad;
+    decoder_.TakeRouterStats();  // what other passes left
+    for (const std::vector<int64_t>& sequences : share) {
+      const SequencePack pack = PackSequences(batch, sequences);
+      PONDER_RETURN_IF_ERROR(
+          decoder_.Forward({pack.tokens, pack.starts}, pack.rows, pack.targets, 1).status());
+    }
+    moe::RouterStats router = decoder_.TakeRouterStats();
+    PONDER_RETURN_IF_ERROR(SumRouter(&router));
+    loss.per_token = balance.coef / tokens;
+    loss.load = moe::LoadOf(router.expert_tokens);
+  }
+  decoder_.SetRouterLoss(std::move(loss));
+  decoder_.TakeRouterStats();
+  return absl::OkStatus();
+}
+
+absl::Status Updater::SumRouter(moe::RouterStats* router) {
+  std::vector<double> sums = {router->entropy_sum, static_cast<double>(router->tokens),
+                              router->loss.balance, router->loss.z};
+  for (const std::vector<int64_t>& counts : router->expert_tokens) {
+    sums.insert(sums.end(), counts.begin(), counts.end());
+  }
+  PONDER_RETURN_IF_ERROR(mesh_.world->AllReduceSum(absl::MakeSpan(sums)));
+  router->entropy_sum = sums[0];
+  router->tokens = static_cast<int64_t>(sums[1]);
+  router->loss = {sums[2], sums[3]};
+  size_t next = 4;
+  for (std::vector<int64_t>& counts : router->expert_tokens) {
+    for (int64_t& count : counts) count = static_cast<int64_t>(sums[next++]);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Updater::Accumulate(Kind kind, const PolicyBatch& batch,

@@ -11,6 +11,7 @@
 #include "learner/mesh.h"
 #include "learner/objective.h"
 #include "learner/policy_batch.h"
+#include "learner/router_balance.h"
 #include "moe/decoder.h"
 
 namespace ponder::learner {
@@ -22,13 +23,14 @@ class Updater {
     int64_t max_tokens_per_microbatch = 16384;
     double temperature = 1;  // of the policy, as at sampling
     ObjectiveOptions objective;
+    RouterBalance router;
   };
   // What one update did, summed over ranks: the same on each.
   struct Report {
     PolicyStats stats;
     double grad_norm = 0;     // before clipping
     int64_t tokens = 0;       // fed forward, prompts included
-    moe::RouterStats router;  // of this rank alone
+    moe::RouterStats router;  // its losses are not in stats.loss
 
     // Sums over a step's updates; the gap and the gradient norm by maximum, the router's statistics
     // of the last.
@@ -58,7 +60,11 @@ class Updater {
   // Forward and backward of one micro-batch; gradients add up in the parameters.
   absl::Status Accumulate(Kind kind, const PolicyBatch& batch, absl::Span<const int64_t> sequences,
                           int64_t version, const Denominators& denominators, Report* report);
+  // Tells the decoder what its routers' losses are; by batch that takes a forward pass.
+  absl::Status SetRouterLoss(const PolicyBatch& batch, absl::Span<const int64_t> chosen,
+                             const MicroBatches& share);
   absl::Status SumReport(Report* report);
+  absl::Status SumRouter(moe::RouterStats* router);
 
   const Options options_;
   moe::Decoder& decoder_;

@@ -68,6 +68,21 @@ double RouterStats::MeanLoadImbalance() const {
   return layers == 0 ? 0 : sum / layers;
 }
 
+std::vector<std::string> RouterStats::StarvingExperts() const {
+  std::vector<std::string> starving;
+  for (size_t i = 0; i < expert_tokens.size(); ++i) {
+    const std::vector<int64_t>& counts = expert_tokens[i];
+    int64_t all = 0;
+    for (const int64_t count : counts) all += count;
+    for (size_t e = 0; e < counts.size(); ++e) {
+      if (10 * counts[e] * static_cast<int64_t>(counts.size()) < all) {
+        starving.push_back(absl::StrCat(layers[i], ".", e));
+      }
+    }
+  }
+  return starving;
+}
+
 struct Decoder::State {
   State(const ModelConfig& config, const Options& options, comm::Group* expert_group);
   // What the last block made of the batch, [T, H]: a graph to walk back.
@@ -82,7 +97,8 @@ struct Decoder::State {
   Embedding embedding;
   std::vector<std::unique_ptr<Block>> blocks;
   std::vector<MoeBlock*> moe_blocks;  // those of `blocks` that route
-  std::optional<LmHead> head;         // one of these two
+  RouterLoss router_loss;
+  std::optional<LmHead> head;  // one of these two
   std::optional<ValueHead> scalar_head;
   at::Tensor table;  // the embedding's parameter
 };
@@ -206,14 +222,35 @@ absl::Status Decoder::Backward(const at::Tensor& loss) {
   return Guarded("backward", [&] { loss.backward(); });
 }
 
+void Decoder::SetRouterLoss(RouterLoss loss) {
+  const std::vector<MoeBlock*>& blocks = state_->moe_blocks;
+  PONDER_CHECK(loss.per_token == 0 || loss.load.size() == blocks.size(), loss.load.size());
+  state_->router_loss = std::move(loss);
+  const auto& load = state_->router_loss.load;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    blocks[i]->SetRouterLoss(&state_->router_loss, load.empty() ? nullptr : load[i].data());
+  }
+}
+
+void Decoder::NudgeSelectionBias(const std::vector<std::vector<int64_t>>& expert_tokens,
+                                 double speed) {
+  PONDER_CHECK(expert_tokens.size() == state_->moe_blocks.size(), expert_tokens.size());
+  for (size_t i = 0; i < expert_tokens.size(); ++i) {
+    state_->moe_blocks[i]->NudgeSelectionBias(expert_tokens[i], static_cast<float>(speed));
+  }
+}
+
 RouterStats Decoder::TakeRouterStats() {
   RouterStats stats;
   for (MoeBlock* block : state_->moe_blocks) {
     LayerRouterStats& layer = block->stats();
+    stats.layers.push_back(block->layer());
     stats.expert_tokens.push_back(layer.expert_tokens);
     stats.entropy_sum += layer.entropy_sum;
     stats.tokens += layer.tokens;
-    layer = {std::vector<int64_t>(layer.expert_tokens.size(), 0), 0, 0};
+    stats.loss.balance += layer.loss.balance;
+    stats.loss.z += layer.loss.z;
+    layer = {std::vector<int64_t>(layer.expert_tokens.size(), 0), 0, 0, {}};
   }
   return stats;
 }

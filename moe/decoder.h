@@ -24,6 +24,7 @@
 #include "absl/types/span.h"
 #include "comm/group.h"
 #include "moe/model_config.h"
+#include "moe/router_loss.h"
 #include "moe/weights.h"
 
 namespace ponder::moe {
@@ -53,14 +54,18 @@ struct Parameter {
 
 // How the router spread the tokens of this rank, summed over Forward calls. Summable over ranks.
 struct RouterStats {
+  std::vector<int64_t> layers;  // [MoE layers]: their places among all layers
   // [MoE layers][E]: (token, slot) pairs sent to each expert.
   std::vector<std::vector<int64_t>> expert_tokens;
   double entropy_sum = 0;  // of softmax(router logits) in nats, summed over tokens and MoE layers
   int64_t tokens = 0;      // tokens times MoE layers: entropy_sum / tokens is the mean
+  RouterLossSums loss;     // of Backward calls
 
   // Largest share over mean share of an expert, averaged over layers; 1 is perfect balance, 0
   // without tokens.
   double MeanLoadImbalance() const;
+  // "layer.expert" of those that got less than a tenth of their even share.
+  std::vector<std::string> StarvingExperts() const;
 };
 
 // A machine: owns parameters, gradients, their packed copies and a thread pool. One thread at a
@@ -108,7 +113,14 @@ class Decoder {
   // its status.
   absl::Status Backward(const at::Tensor& loss);
 
-  // Statistics of the Forward calls since the last call of this.
+  // What Backward adds to the gradient of every router from now on.
+  void SetRouterLoss(RouterLoss loss);
+  // Bias update without a loss (DeepSeek-V3): each expert's selection bias goes up or down by
+  // `speed`, as it got less or more than its share of `expert_tokens` [MoE layers][E], the whole
+  // update's. Nothing where the router has no such bias.
+  void NudgeSelectionBias(const std::vector<std::vector<int64_t>>& expert_tokens, double speed);
+
+  // Statistics of the calls since the last call of this.
   RouterStats TakeRouterStats();
 
   // All weights as one blob in the order of config.Layout(), with checksums. Collective over the

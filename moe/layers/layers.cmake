@@ -20,4 +20,5 @@ ponder_library(NAME moe TORCH
     layers/rotary_tables.cc
     layers/shared_mlp.cc
     layers/value_head.cc
+    router_loss.cc
   DEPS ponder::model ponder::kernels ponder::comm absl::flat_hash_map absl::synchronization)

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -30,7 +31,8 @@ struct MoeBlock::Kept : Block::Saved {
 
 MoeBlock::MoeBlock(const ModelConfig& config, int64_t layer, const ParameterStore& parameters,
                    ExpertShard shard, ExpertExchange* exchange, Workspace& workspace)
-    : workspace_(workspace),
+    : layer_(layer),
+      workspace_(workspace),
       router_options_(config.router_options()),
       exchange_(exchange),
       norm_(
@@ -40,8 +42,8 @@ MoeBlock::MoeBlock(const ModelConfig& config, int64_t layer, const ParameterStor
       router_(workspace, parameters.View(absl::StrCat("model.layers.", layer, ".mlp.gate.weight"))),
       experts_(parameters, absl::StrCat("model.layers.", layer, ".mlp."), shard, workspace) {
   if (config.router_selection_bias) {
-    selection_bias_ = parameters.View(
-        absl::StrCat("model.layers.", layer, ".mlp.gate.e_score_correction_bias"));
+    selection_bias_ =
+        parameters.View(absl::StrCat("model.layers.", layer, ".mlp.gate.e_score_correction_bias"));
   }
   if (config.shared_expert_intermediate_size > 0) {
     shared_.emplace(parameters, absl::StrCat("model.layers.", layer, ".mlp."), workspace);
@@ -55,6 +57,16 @@ void MoeBlock::Pack() {
   if (shared_) shared_->Pack();
 }
 
+void MoeBlock::NudgeSelectionBias(absl::Span<const int64_t> expert_tokens_E, float speed) {
+  if (!selection_bias_) return;
+  const int64_t experts = static_cast<int64_t>(expert_tokens_E.size());
+  const int64_t all = std::accumulate(expert_tokens_E.begin(), expert_tokens_E.end(), int64_t{0});
+  for (int64_t e = 0; e < experts; ++e) {
+    const int64_t above = expert_tokens_E[e] * experts - all;
+    if (above != 0) selection_bias_->weight[e] -= above > 0 ? speed : -speed;
+  }
+}
+
 void MoeBlock::Route(const float* normed_TH, int64_t t, Kept* kept) {
   const int64_t e = router_options_.num_experts;
   const int64_t k = router_options_.num_experts_per_tok;
@@ -66,8 +78,7 @@ void MoeBlock::Route(const float* normed_TH, int64_t t, Kept* kept) {
   if (t > 0) {
     kernels::RouterForward(workspace_.pool, router_options_, logits, t,
                            selection_bias_ ? selection_bias_->weight : nullptr,
-                           kept->experts.data(),
-                           kept->weights.data_ptr<float>());
+                           kept->experts.data(), kept->weights.data_ptr<float>());
   }
   kernels::SortByExpert(kept->experts.data(), t, k, e, &kept->order);
 
@@ -187,6 +198,13 @@ absl::StatusOr<at::Tensor> MoeBlock::Backward(const Batch& batch, const at::Tens
   kernels::RouterBackward(workspace_.pool, router_options_, kept.logits.data_ptr<float>(), t,
                           kept.experts.data(), dweights.data_ptr<float>(),
                           dlogits.data_ptr<float>());
+  if (router_loss_ != nullptr && router_loss_->on()) {
+    const RouterLossSums sums = AddRouterLoss(router_options_, *router_loss_, load_E_, batch.starts,
+                                              kept.logits.data_ptr<float>(), kept.experts.data(),
+                                              workspace_.pool, dlogits.data_ptr<float>());
+    stats_.loss.balance += sums.balance;
+    stats_.loss.z += sums.z;
+  }
   router_.BackwardInput(dlogits.data_ptr<float>(), t, dnormed_TH, /*accumulate=*/true);
   AddWeightGradients(workspace_, normed_TH, t, {{&router_, dlogits.data_ptr<float>()}});
   if (shared_) shared_->Backward(dy, normed_TH, t, kept.shared, dnormed_TH);

@@ -17,6 +17,7 @@
 #include "moe/layers/rms_norm.h"
 #include "moe/layers/shared_mlp.h"
 #include "moe/layers/workspace.h"
+#include "moe/router_loss.h"
 
 namespace ponder::moe {
 
@@ -25,6 +26,7 @@ struct LayerRouterStats {
   std::vector<int64_t> expert_tokens;  // [E]
   double entropy_sum = 0;
   int64_t tokens = 0;
+  RouterLossSums loss;  // of the backward passes
 };
 
 class MoeBlock : public Block {
@@ -39,7 +41,16 @@ class MoeBlock : public Block {
   absl::StatusOr<at::Tensor> Backward(const Batch& batch, const at::Tensor& dy_TH,
                                       const Saved& saved) override;
 
+  int64_t layer() const { return layer_; }
   LayerRouterStats& stats() { return stats_; }
+  // What each backward pass adds for the router; `load_E` as in AddRouterLoss. Both outlive it.
+  void SetRouterLoss(const RouterLoss* loss, const double* load_E) {
+    router_loss_ = loss;
+    load_E_ = load_E;
+  }
+  // The bias of each expert goes down by `speed` if it got more than its even share of the tokens,
+  // up if less. Nothing without a bias.
+  void NudgeSelectionBias(absl::Span<const int64_t> expert_tokens_E, float speed);
 
  private:
   struct Kept;
@@ -53,6 +64,7 @@ class MoeBlock : public Block {
   at::Tensor BackwardCombine(const float* dy_TH, int64_t t, const Kept& kept,
                              float* dweights_TK) const;
 
+  const int64_t layer_;
   Workspace& workspace_;
   const kernels::RouterOptions router_options_;
   ExpertExchange* const exchange_;
@@ -62,6 +74,8 @@ class MoeBlock : public Block {
   Experts experts_;
   std::optional<SharedMlp> shared_;
   LayerRouterStats stats_;
+  const RouterLoss* router_loss_ = nullptr;
+  const double* load_E_ = nullptr;
 };
 
 }  // namespace ponder::moe

@@ -1,5 +1,5 @@
 # `ponder run` and the loopback, from outside.
-ponder_test(NAME deploy_run SOURCES run_test.cc run_fixture.cc
+ponder_test(NAME deploy_run SOURCES pipeline_test.cc run_test.cc run_fixture.cc
   DEPS absl::strings absl::time nlohmann_json::nlohmann_json SQLite::SQLite3 LABELS integration TIMEOUT 900)
 add_dependencies(deploy_run_test ponder ponder-learner ponder-verifier loopback)
 ponder_test(NAME deploy_own_model SOURCES own_model_test.cc run_fixture.cc

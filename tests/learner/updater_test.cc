@@ -31,6 +31,10 @@ Updater::Options OptionsOf(const std::string& kind) {
   options.objective.entropy_coef = 0.05;
   options.objective.positive_nll_coef = 0.1;
   options.objective.correction.kind = RatioCorrection::Kind::kTruncate;
+  options.router.kind =
+      kind == "gspo" ? RouterBalance::Kind::kBatch : RouterBalance::Kind::kSequence;
+  options.router.coef = 0.1;
+  options.router.z_coef = 0.05;
   return options;
 }
 
@@ -138,6 +142,30 @@ TEST_P(UpdaterLayouts, GradientsAreTheSameToAMillionth) {
       error += (double{parts[i]} - whole[i]) * (double{parts[i]} - whole[i]);
     EXPECT_LT(std::sqrt(error / norm), 1e-6) << max_tokens << " tokens a micro-batch";
   }
+}
+
+TEST(Updater, BalanceLossEvensTheLoad) {
+  const auto imbalance = [](RouterBalance::Kind kind) {
+    Updater::Options options;
+    options.router.kind = kind;
+    options.router.coef = 0.3;
+    double last = 0;
+    const auto statuses = OnRanks(1, 1, options, [&](TestRank& rank) -> absl::Status {
+      const PolicyBatch batch = RandomBatch(1, 16);
+      for (int step = 0; step < 40; ++step) {
+        const auto report = rank.updater->SupervisedUpdate(batch, 3e-3);
+        if (!report.ok()) return report.status();
+        last = report->router.MeanLoadImbalance();
+      }
+      return absl::OkStatus();
+    });
+    EXPECT_TRUE(statuses[0].ok()) << statuses[0];
+    return last;
+  };
+  const double without = imbalance(RouterBalance::Kind::kNone);
+  EXPECT_LT(imbalance(RouterBalance::Kind::kSequence), without);
+  EXPECT_LT(imbalance(RouterBalance::Kind::kBatch), without);
+  EXPECT_LT(imbalance(RouterBalance::Kind::kBatch), 1.15);
 }
 
 TEST(Updater, SupervisedUpdatesLowerTheLoss) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/moe/decoder_cases.h"
@@ -144,6 +145,55 @@ TEST_P(AgainstPlain, ScalarHead) {
       0, at::tensor(std::vector<int64_t>(targets.rows.begin(), targets.rows.end())));
   (expected * Row(targets.coefficients)).sum().backward();
   EXPECT_LT(RelativeError(*values, expected), 1e-5);
+  ExpectGradients(*decoder, plain);
+}
+
+// The balance and z losses, from the papers' equations on LibTorch's own graph.
+TEST_P(AgainstPlain, RouterLosses) {
+  const ModelConfig config = GetParam().config;
+  if (config.NumMoeLayers() == 0) GTEST_SKIP() << "no routers";
+  const PackedBatch batch = RandomBatch(config, {5, 1, 0, 17}, kSeed);
+  const Targets targets = RandomTargets(config, batch, kSeed);
+  constexpr double kBySequence = 0.7, kByBatch = 0.4, kZ = 0.2;
+  constexpr double kSequences = 3, kTokens = 23;
+  auto decoder = MakeDecoder(config, /*threads=*/2);
+  RouterLoss loss{kBySequence / kSequences, 0, {}, kZ / kTokens};
+  {
+    const at::NoGradGuard no_grad;
+    ASSERT_TRUE(decoder->Forward(batch, targets.rows, targets.targets, 1).ok());
+    loss.per_token = kByBatch / kTokens;
+    loss.load = LoadOf(decoder->TakeRouterStats().expert_tokens);
+  }
+  decoder->SetRouterLoss(loss);
+  Step(*decoder, batch, targets);
+  const RouterLossSums sums = decoder->TakeRouterStats().loss;
+
+  const PlainDecoder plain(config, *RandomWeights(config, kSeed));
+  const at::Tensor rows =
+      at::tensor(std::vector<int64_t>(targets.rows.begin(), targets.rows.end()));
+  const at::Tensor picks =
+      at::tensor(std::vector<int64_t>(targets.targets.begin(), targets.targets.end()));
+  const at::Tensor all = plain.Forward(batch).index_select(0, rows).log_softmax(-1);
+  const at::Tensor objective =
+      (all.gather(1, picks.unsqueeze(1)).squeeze(1) * Row(targets.coefficients)).sum();
+  at::Tensor balance = at::zeros({}, at::kDouble), z = at::zeros({}, at::kDouble);
+  const double share = static_cast<double>(config.num_experts) / config.num_experts_per_tok;
+  std::map<int64_t, std::vector<at::Tensor>> p_of_layer, hits_of_layer;
+  for (const PlainDecoder::Routed& routed : plain.routed()) {
+    const at::Tensor p = routed.scores / routed.scores.sum(-1, /*keepdim=*/true);
+    const at::Tensor hits = at::zeros_like(p).scatter(1, routed.chosen, 1.0).detach();
+    balance = balance + kBySequence / kSequences * share * (hits.mean(0) * p.mean(0)).sum();
+    z = z + kZ / kTokens * routed.logits.logsumexp(-1).square().sum();
+    p_of_layer[routed.layer].push_back(p);
+    hits_of_layer[routed.layer].push_back(hits);
+  }
+  for (const auto& [layer, p] : p_of_layer) {
+    const at::Tensor f = share * at::cat(hits_of_layer[layer]).mean(0);
+    balance = balance + kByBatch * (f * at::cat(p).mean(0)).sum();
+  }
+  (objective + balance + z).backward();
+  EXPECT_NEAR(sums.balance, balance.item<double>(), 1e-5 * balance.item<double>());
+  EXPECT_NEAR(sums.z, z.item<double>(), 1e-5 * z.item<double>());
   ExpectGradients(*decoder, plain);
 }
 
@@ -305,6 +355,53 @@ TEST(Decoder, ForwardSeesChangedWeights) {
   const auto after = Step(*decoder, batch, targets);
   const at::Tensor coefficients = Row(targets.coefficients);
   EXPECT_GT(((after.logprob - before.logprob) * coefficients).sum().item<float>(), 0);
+}
+
+TEST(Decoder, SelectionBiasesFollowTheLoad) {
+  ModelConfig config;
+  for (const DecoderCase& one : DecoderCases()) {
+    if (one.config.router_selection_bias) config = one.config;
+  }
+  ASSERT_TRUE(config.router_selection_bias);
+  auto decoder = MakeDecoder(config);
+  const PackedBatch batch = RandomBatch(config, {60, 60}, kSeed);
+  const Targets targets = RandomTargets(config, batch, kSeed);
+  const auto load = [&] {
+    const at::NoGradGuard no_grad;
+    EXPECT_TRUE(decoder->Forward(batch, targets.rows, targets.targets, 1).ok());
+    return decoder->TakeRouterStats();
+  };
+  // A layer's biases, after one even, one starving and one crowded expert.
+  const std::string name = absl::StrCat("model.layers.", config.num_hidden_layers - 1,
+                                        ".mlp.gate.e_score_correction_bias");
+  const auto bias = [&] {
+    for (const Parameter& parameter : decoder->parameters()) {
+      if (parameter.name == name) return parameter.tensor.detach().clone();
+    }
+    return at::Tensor();
+  };
+  const at::Tensor before = bias();
+  std::vector<std::vector<int64_t>> counts(config.NumMoeLayers(),
+                                           std::vector<int64_t>(config.num_experts, 10));
+  counts.back()[1] = 9;
+  counts.back()[2] = 11;
+  decoder->NudgeSelectionBias(counts, 0.125);
+  const at::Tensor moved = bias() - before;
+  EXPECT_FLOAT_EQ(moved[0].item<float>(), 0);
+  EXPECT_NEAR(moved[1].item<float>(), 0.125, 1e-6);
+  EXPECT_NEAR(moved[2].item<float>(), -0.125, 1e-6);
+
+  const double uneven = load().MeanLoadImbalance();
+  for (int i = 0; i < 200; ++i) decoder->NudgeSelectionBias(load().expert_tokens, 0.01);
+  EXPECT_GT(uneven, 1.5);
+  EXPECT_LT(load().MeanLoadImbalance(), 1.3);
+}
+
+TEST(Decoder, StarvingExpertsAreNamed) {
+  RouterStats stats;
+  stats.layers = {1, 3};
+  stats.expert_tokens = {{25, 25, 25, 25}, {100, 98, 2, 0}};
+  EXPECT_THAT(stats.StarvingExperts(), ::testing::ElementsAre("3.2", "3.3"));
 }
 
 TEST(Decoder, RouterStatsCountEveryTokenAndStartAgain) {

@@ -152,6 +152,7 @@ at::Tensor PlainDecoder::Experts(int64_t layer, const at::Tensor& x_TH) const {
   const at::Tensor scores =
       config_.scoring_func == "sigmoid" ? logits.sigmoid() : logits.softmax(-1);
   const at::Tensor chosen = Choose(prefix, scores.detach());
+  routed_.push_back({layer, logits, scores, chosen});
   at::Tensor weights = scores.gather(1, chosen);
   if (config_.norm_topk_prob) weights = weights / weights.sum(-1, /*keepdim=*/true);
   weights = weights * config_.routed_scaling_factor;
@@ -177,6 +178,7 @@ at::Tensor PlainDecoder::Experts(int64_t layer, const at::Tensor& x_TH) const {
 at::Tensor PlainDecoder::Forward(const PackedBatch& batch) const {
   const at::Tensor table = At("model.embed_tokens.weight");
   std::vector<at::Tensor> logits;
+  routed_.clear();
   for (size_t s = 0; s + 1 < batch.starts.size(); ++s) {
     const std::vector<int64_t> tokens(batch.tokens.begin() + batch.starts[s],
                                       batch.tokens.begin() + batch.starts[s + 1]);

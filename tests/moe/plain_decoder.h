@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "ATen/core/Tensor.h"
 #include "moe/decoder.h"
@@ -22,6 +23,15 @@ class PlainDecoder {
   // Logits [T, V]; [T, 1] with a scalar head.
   at::Tensor Forward(const PackedBatch& batch) const;
 
+  // What the router of a layer made of one sequence; differentiable.
+  struct Routed {
+    int64_t layer = 0;
+    at::Tensor logits, scores;  // [L, E]
+    at::Tensor chosen;          // [L, K]
+  };
+  // Of the last Forward, by sequence, then by layer.
+  const std::vector<Routed>& routed() const { return routed_; }
+
  private:
   at::Tensor Attention(int64_t layer, const at::Tensor& x_LH) const;
   at::Tensor LatentAttention(const std::string& prefix, const at::Tensor& x_LH) const;
@@ -33,6 +43,7 @@ class PlainDecoder {
 
   ModelConfig config_;
   std::map<std::string, at::Tensor> parameters_;
+  mutable std::vector<Routed> routed_;
 };
 
 }  // namespace ponder::moe

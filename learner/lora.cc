@@ -1,0 +1,228 @@
+#include "learner/lora.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <set>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "base/atomic_file.h"
+#include "base/check.h"
+#include "base/philox.h"
+#include "base/status.h"
+#include "moe/families/family.h"
+#include "moe/safetensors.h"
+#include "nlohmann/json.hpp"
+
+namespace ponder::learner {
+namespace {
+
+constexpr char kModelFile[] = "adapter_model.safetensors";
+constexpr char kScalarHead[] = "score.weight";
+constexpr char kConfigFile[] = "adapter_config.json";
+
+// "q_proj" of "model.layers.0.self_attn.q_proj.weight"; "" of what is no matrix's weight.
+std::string LastName(const std::string& parameter) {
+  const std::vector<std::string> parts = absl::StrSplit(parameter, '.');
+  return parts.size() >= 2 && parts.back() == "weight" ? parts[parts.size() - 2] : "";
+}
+
+// A leaf with a gradient of zeros.
+moe::Parameter Leaf(std::string name, at::Tensor values) {
+  values.set_requires_grad(true);
+  values.mutable_grad() = at::zeros(values.sizes());
+  return {std::move(name), std::move(values), false};
+}
+
+struct NamedTensor {
+  std::string name;
+  at::Tensor values;  // contiguous float32
+};
+
+std::string TensorFile(const std::vector<NamedTensor>& tensors) {
+  WeightManifest manifest;
+  auto blob = std::make_shared<std::vector<uint8_t>>();
+  for (const NamedTensor& tensor : tensors) {
+    TensorSpec spec;
+    spec.name = tensor.name;
+    spec.shape = tensor.values.sizes().vec();
+    spec.begin = blob->size();
+    const auto* bytes = reinterpret_cast<const uint8_t*>(tensor.values.data_ptr<float>());
+    blob->insert(blob->end(), bytes, bytes + tensor.values.numel() * sizeof(float));
+    spec.end = blob->size();
+    manifest.tensors.push_back(std::move(spec));
+  }
+  manifest.total_bytes = blob->size();
+  moe::ComputeChecksums(*blob, &manifest);
+  const auto weights = moe::Weights::Make(std::move(manifest), std::move(blob));
+  PONDER_CHECK(weights.ok(), weights.status().ToString());
+  return moe::SafetensorsBytes(**weights);
+}
+
+absl::Status ReadTensors(const std::string& path, const std::vector<NamedTensor>& tensors) {
+  PONDER_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path));
+  PONDER_ASSIGN_OR_RETURN(const auto file, moe::ParseSafetensors(std::move(bytes), path));
+  if (file->manifest().tensors.size() != tensors.size()) {
+    return absl::DataLossError(absl::StrCat(path, ": has ", file->manifest().tensors.size(),
+                                            " tensors, ", tensors.size(),
+                                            " are expected; give the options of its training"));
+  }
+  for (const NamedTensor& tensor : tensors) {
+    const absl::Status status = file->CopyF32(
+        tensor.name, absl::MakeSpan(tensor.values.data_ptr<float>(), tensor.values.numel()));
+    if (!status.ok()) return absl::DataLossError(absl::StrCat(path, ": ", status.message()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LoraAdapters>> LoraAdapters::Make(const Options& options,
+                                                                 moe::Decoder& decoder) {
+  std::unique_ptr<LoraAdapters> lora(new LoraAdapters(options, decoder));
+  std::set<std::string> unused(options.targets.begin(), options.targets.end());
+  for (const moe::Parameter& parameter : decoder.parameters()) {
+    const std::string last = LastName(parameter.name);
+    if (!absl::c_linear_search(options.targets, last) || parameter.tensor.dim() != 2) continue;
+    unused.erase(last);
+    const int64_t out = parameter.tensor.size(0), in = parameter.tensor.size(1);
+    if (options.rank < 1 || options.rank >= std::min(in, out)) {
+      return absl::InvalidArgumentError(absl::StrCat("LoRA: rank ", options.rank, " is not below ",
+                                                     std::min(in, out), ", the rank of ",
+                                                     parameter.name, " [", out, ", ", in, "]"));
+    }
+    const std::string file_name = moe::FileNameOf(decoder.config(), parameter.name);
+    const std::string module =
+        absl::StrCat("base_model.model.", absl::StripSuffix(file_name, ".weight"));
+    at::Tensor a = at::empty({options.rank, in});
+    // Kaiming uniform with a = sqrt(5), as PEFT and torch::nn::Linear begin.
+    const double bound = 1 / std::sqrt(static_cast<double>(in));
+    Rng rng(options.seed, absl::StrCat("lora.", parameter.name));
+    for (int64_t i = 0; i < a.numel(); ++i) {
+      a.data_ptr<float>()[i] = static_cast<float>((2 * rng.NextUniform() - 1) * bound);
+    }
+    lora->adapters_.push_back(
+        {parameter, parameter.tensor.detach().clone(), lora->parameters_.size()});
+    lora->parameters_.push_back(Leaf(absl::StrCat(module, ".lora_A.weight"), std::move(a)));
+    lora->parameters_.push_back(
+        Leaf(absl::StrCat(module, ".lora_B.weight"), at::zeros({out, options.rank})));
+  }
+  for (const moe::Parameter& parameter : decoder.parameters()) {
+    if (parameter.name != kScalarHead) continue;
+    // It starts from nothing: trained whole, as PEFT's modules_to_save.
+    lora->parameters_.push_back(
+        {absl::StrCat("base_model.model.", parameter.name), parameter.tensor, false});
+  }
+  if (!unused.empty() || lora->adapters_.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("LoRA: the model has no matrix called ",
+                                                   absl::StrJoin(unused, " or "),
+                                                   "; see learner.lora.targets"));
+  }
+  return lora;
+}
+
+int64_t LoraAdapters::trained() const {
+  int64_t count = 0;
+  for (const moe::Parameter& parameter : parameters_) count += parameter.tensor.numel();
+  return count;
+}
+
+int64_t LoraAdapters::all() const {
+  int64_t count = 0;
+  for (const moe::Parameter& parameter : decoder_.parameters()) count += parameter.tensor.numel();
+  return count;
+}
+
+void LoraAdapters::TakeGradients() {
+  const at::NoGradGuard no_grad;
+  for (const Adapter& adapter : adapters_) {
+    const at::Tensor& dw = adapter.target.tensor.grad();
+    const at::Tensor& a = parameters_[adapter.a].tensor;
+    const at::Tensor& b = parameters_[adapter.a + 1].tensor;
+    a.grad().copy_(b.t().mm(dw) * scale());
+    b.grad().copy_(dw.mm(a.t()) * scale());
+  }
+}
+
+void LoraAdapters::Merge() {
+  const at::NoGradGuard no_grad;
+  for (const Adapter& adapter : adapters_) {
+    const at::Tensor& a = parameters_[adapter.a].tensor;
+    const at::Tensor& b = parameters_[adapter.a + 1].tensor;
+    at::Tensor merged = adapter.target.tensor.detach();
+    merged.copy_(adapter.base + b.mm(a) * scale());
+  }
+}
+
+moe::FolderFiles LoraAdapters::Files() const {
+  std::vector<NamedTensor> tensors;
+  for (const moe::Parameter& parameter : parameters_) {
+    tensors.push_back({parameter.name, parameter.tensor.detach()});
+  }
+  const bool scalar_head = decoder_.config().scalar_head;
+  const nlohmann::ordered_json config = {
+      {"peft_type", "LORA"},
+      {"task_type", scalar_head ? "SEQ_CLS" : "CAUSAL_LM"},
+      {"base_model_name_or_path", options_.base_model},
+      {"r", options_.rank},
+      {"lora_alpha", options_.alpha},
+      {"target_modules", TargetNames()},
+      {"lora_dropout", 0.0},
+      {"bias", "none"},
+      {"fan_in_fan_out", false},
+      {"inference_mode", true},
+      {"init_lora_weights", true},
+      {"use_rslora", false},
+      {"use_dora", false},
+      {"modules_to_save",
+       scalar_head ? nlohmann::ordered_json::array({"score"}) : nlohmann::ordered_json()}};
+  return {{kModelFile, TensorFile(tensors)}, {kConfigFile, config.dump(2) + "\n"}};
+}
+
+// As the family's files call them.
+std::vector<std::string> LoraAdapters::TargetNames() const {
+  std::set<std::string> names;
+  for (const Adapter& adapter : adapters_) {
+    names.insert(LastName(moe::FileNameOf(decoder_.config(), adapter.target.name)));
+  }
+  return {names.begin(), names.end()};
+}
+
+std::string LoraAdapters::OptimizerFile(AdamW& optimizer) const {
+  std::vector<NamedTensor> tensors;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const AdamW::Moments& moments = optimizer.moments()[i];
+    tensors.push_back({absl::StrCat("exp_avg.", parameters_[i].name), moments.exp_avg});
+    tensors.push_back({absl::StrCat("exp_avg_sq.", parameters_[i].name), moments.exp_avg_sq});
+  }
+  return TensorFile(tensors);
+}
+
+absl::Status LoraAdapters::Load(const std::string& folder, AdamW* optimizer) {
+  std::vector<NamedTensor> tensors;
+  for (const moe::Parameter& parameter : parameters_) {
+    tensors.push_back({parameter.name, parameter.tensor.detach()});
+  }
+  PONDER_RETURN_IF_ERROR(ReadTensors(absl::StrCat(folder, "/", kModelFile), tensors));
+  if (optimizer != nullptr) {
+    std::vector<NamedTensor> moments;
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      const AdamW::Moments& of = optimizer->moments()[i];
+      moments.push_back({absl::StrCat("exp_avg.", parameters_[i].name), of.exp_avg});
+      moments.push_back({absl::StrCat("exp_avg_sq.", parameters_[i].name), of.exp_avg_sq});
+    }
+    PONDER_RETURN_IF_ERROR(ReadTensors(absl::StrCat(folder, "/", kOptimizerFile), moments));
+  }
+  Merge();
+  decoder_.WeightsChanged();
+  return absl::OkStatus();
+}
+
+}  // namespace ponder::learner

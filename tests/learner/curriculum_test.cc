@@ -1,0 +1,244 @@
+// The curriculum: its estimates and shares against their formulas, and that a resumed run draws
+// what the whole one would have drawn.
+#include "learner/curriculum.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/learner/pool_fixture.h"
+
+namespace ponder::learner {
+namespace {
+
+// `count` prompts each of: "a" at levels 1 to 3, "b" at level 1.
+std::vector<Prompt> TwoSources(int64_t count) {
+  std::vector<Prompt> prompts;
+  for (const auto& [source, levels] : {std::pair{"a", 3}, std::pair{"b", 1}}) {
+    for (int level = 1; level <= levels; ++level) {
+      for (int64_t i = 0; i < count; ++i) {
+        prompts.push_back(
+            {absl::StrCat(source, level, "-", i), "math", {{"user", "?"}}, "1", source, level});
+      }
+    }
+  }
+  return prompts;
+}
+
+Curriculum::Options Adapting() {
+  Curriculum::Options options;
+  options.adapt = true;
+  return options;
+}
+
+Curriculum::Domain Of(const Curriculum& curriculum, const std::string& source, int level) {
+  for (const Curriculum::Domain& domain : curriculum.domains()) {
+    if (domain.source == source && domain.level == level) return domain;
+  }
+  ADD_FAILURE() << "no domain " << source << " " << level;
+  return {};
+}
+
+// Opens, scores and settles one group; `correct` of 8 by source and level.
+template <typename Correct>
+int64_t OneGroup(Curriculum& curriculum, const std::vector<Prompt>& prompts, int64_t id,
+                 Correct correct) {
+  const PromptOrder::Place place = curriculum.Open(id);
+  const Prompt& prompt = prompts[static_cast<size_t>(place.prompt)];
+  curriculum.Score(id, correct(prompt));
+  curriculum.Settle(id + 1);
+  return place.prompt;
+}
+
+TEST(Curriculum, EstimatesAreAMeanThatBecomesAMovingAverage) {
+  const std::vector<Prompt> prompts = TwoSources(5);
+  Curriculum::Options options;  // in the order of the epochs
+  options.rate = 0.25;
+  Curriculum curriculum(options, 1, prompts, 8);
+  std::map<std::string, std::vector<double>> seen;
+  for (int64_t id = 0; id < 60; ++id) {
+    const int64_t correct = (id * 5) % 9;
+    const int64_t prompt =
+        OneGroup(curriculum, prompts, id, [&](const Prompt&) { return correct; });
+    const Prompt& drawn = prompts[static_cast<size_t>(prompt)];
+    seen[absl::StrCat(drawn.source, drawn.difficulty)].push_back(correct / 8.0);
+  }
+  for (const Curriculum::Domain& domain : curriculum.domains()) {
+    const std::vector<double>& x = seen[absl::StrCat(domain.source, domain.level)];
+    ASSERT_EQ(domain.groups, static_cast<int64_t>(x.size()));
+    // The mean of the first 1 / rate, then exponential forgetting.
+    double want = 0;
+    for (size_t i = 0; i < 4; ++i) want += x[i] / 4;
+    for (size_t i = 4; i < x.size(); ++i) want = 0.75 * want + 0.25 * x[i];
+    EXPECT_NEAR(domain.pass_rate, want, 1e-12);
+    EXPECT_EQ(domain.share, 0);
+  }
+}
+
+TEST(Curriculum, SharesFollowTheLearningSignal) {
+  const std::vector<Prompt> prompts = TwoSources(100);
+  Curriculum curriculum(Adapting(), 7, prompts, 8);
+  std::map<std::string, int> drawn;
+  constexpr int kGroups = 4000;
+  for (int64_t id = 0; id < kGroups; ++id) {
+    const int64_t prompt = OneGroup(curriculum, prompts, id, [&](const Prompt& p) {
+      ++drawn[p.source];
+      return p.source == "a" ? 4 : 1;  // 1/2 and 1/8: a stays at its level, b has no lower one
+    });
+    EXPECT_NE(prompts[static_cast<size_t>(prompt)].difficulty, 2) << "not reached";
+  }
+  const double a = 0.5 * 0.5, b = 0.125 * 0.875;
+  EXPECT_NEAR(Of(curriculum, "a", 1).share, 0.1 + 0.8 * a / (a + b), 1e-9);
+  EXPECT_NEAR(Of(curriculum, "b", 1).share, 0.1 + 0.8 * b / (a + b), 1e-9);
+  EXPECT_EQ(Of(curriculum, "a", 2).share, 0);
+  const double share = Of(curriculum, "a", 1).share;
+  EXPECT_NEAR(drawn["a"] / double{kGroups}, share, 4 * std::sqrt(share * (1 - share) / kGroups));
+}
+
+TEST(Curriculum, LevelsGoUpAndDown) {
+  const std::vector<Prompt> prompts = TwoSources(50);
+  Curriculum curriculum(Adapting(), 3, prompts, 8);
+  int64_t id = 0;
+  const auto groups = [&](int64_t count, int64_t correct) {
+    for (const int64_t end = id + count; id < end; ++id) {
+      OneGroup(curriculum, prompts, id, [&](const Prompt&) { return correct; });
+    }
+  };
+  EXPECT_TRUE(Of(curriculum, "a", 1).current);
+  groups(400, 8);
+  EXPECT_TRUE(Of(curriculum, "a", 3).current) << "all right: as hard as it gets";
+  double sum = 0;
+  for (const Curriculum::Domain& domain : curriculum.domains()) sum += domain.share;
+  EXPECT_NEAR(sum, 1, 1e-12);
+  EXPECT_GT(Of(curriculum, "a", 1).share, 0) << "easy ones still come now and then";
+  groups(600, 0);
+  EXPECT_TRUE(Of(curriculum, "a", 1).current) << "all wrong: back to the easiest";
+  EXPECT_EQ(Of(curriculum, "a", 3).share, 0);
+}
+
+TEST(Curriculum, EveryPromptOfADomainComesOnceAnEpoch) {
+  const std::vector<Prompt> prompts = TwoSources(10);
+  Curriculum curriculum(Adapting(), 5, prompts, 8);
+  std::map<int64_t, std::set<int64_t>> first_samples;
+  for (int64_t id = 0; id < 200; ++id) {
+    const PromptOrder::Place place = curriculum.Open(id);
+    EXPECT_TRUE(first_samples[place.prompt].insert(place.first_sample).second)
+        << "a sample index twice";
+    curriculum.Score(id, 4);
+    curriculum.Settle(id + 1);
+  }
+  std::map<int32_t, std::set<size_t>> uses;
+  for (const auto& [prompt, samples] : first_samples) {
+    const Prompt& p = prompts[static_cast<size_t>(prompt)];
+    if (p.source == "b") uses[p.difficulty].insert(samples.size());
+  }
+  // All ten as often as each other, but for an epoch that has begun.
+  EXPECT_LE(*uses[1].rbegin() - *uses[1].begin(), 1u);
+}
+
+TEST(Curriculum, AStateOfOtherPromptsIsRefused) {
+  const std::vector<Prompt> prompts = TwoSources(3), others = MakePrompts(4);
+  const std::string state = Curriculum(Adapting(), 1, prompts, 8).State();
+  EXPECT_TRUE(Curriculum(Adapting(), 1, prompts, 8).Restore(state).ok());
+  EXPECT_EQ(Curriculum(Adapting(), 1, others, 8).Restore(state).code(),
+            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(Curriculum(Adapting(), 1, prompts, 8).Restore("{}").code(),
+            absl::StatusCode::kDataLoss);
+}
+
+class CurriculumPool : public PoolFixture {
+ protected:
+  std::unique_ptr<SamplePool> Make(int64_t max_staleness, const SamplePool::Position& start) {
+    SamplePool::Options options;
+    options.group_size = 4;
+    options.groups_per_step = 5;
+    options.max_staleness = max_staleness;
+    options.curriculum = Adapting();
+    options.curriculum.patience = 3;
+    auto ledger = Ledger::Open(path());
+    EXPECT_TRUE(ledger.ok()) << ledger.status();
+    auto pool = SamplePool::Make(options, TwoSources(20), *std::move(ledger), start);
+    EXPECT_TRUE(pool.ok()) << pool.status();
+    return *std::move(pool);
+  }
+  // Steps until `steps`; what each was trained on. Leases `ahead` samples more than a step needs.
+  static std::vector<std::string> Steps(SamplePool& pool, int64_t steps) {
+    std::vector<std::string> trained;
+    while (pool.position().step < steps) {
+      while (true) {
+        auto work = pool.LeaseSamples("actor", 1, 3, absl::Now());
+        EXPECT_TRUE(work.ok()) << work.status();
+        if (work->leases.empty()) break;
+        std::vector<Sample> samples;
+        for (const Lease& lease : work->leases) samples.push_back(Answer(lease));
+        EXPECT_TRUE(pool.Submit("actor", 1, std::move(samples)).ok());
+      }
+      auto taken = pool.Take(absl::Now() + absl::Seconds(10));
+      if (!taken.ok()) {
+        ADD_FAILURE() << taken.status();
+        break;
+      }
+      std::string step;
+      for (const Group& group : taken->groups) {
+        absl::StrAppend(&step, group.prompt.id, "#", group.samples[0].rollout.key.sample_index,
+                        " ");
+      }
+      trained.push_back(step);
+      const int64_t next = pool.position().step + 1;
+      EXPECT_TRUE(pool.Retire(next, next).ok());
+    }
+    return trained;
+  }
+};
+
+TEST_F(CurriculumPool, AResumedRunDrawsWhatTheWholeOneDraws) {
+  std::vector<std::string> whole;
+  {
+    auto pool = Make(0, {});
+    whole = Steps(*pool, 30);
+  }
+  std::filesystem::remove_all(folder_);
+  ASSERT_EQ(mkdir(folder_.c_str(), 0700), 0);
+  SamplePool::Position checkpoint;
+  std::vector<std::string> parts;
+  {
+    auto pool = Make(0, {});
+    parts = Steps(*pool, 11);
+    checkpoint = pool->position();
+    Steps(*pool, 13);  // lost
+    ASSERT_TRUE(pool->LeaseSamples("actor", 1, 7, absl::Now()).ok());
+    pool->Close();
+  }
+  auto pool = Make(0, checkpoint);
+  for (const std::string& step : Steps(*pool, 30)) parts.push_back(step);
+  EXPECT_THAT(parts, ::testing::ElementsAreArray(whole));
+  EXPECT_EQ(Of(Curriculum(Adapting(), 1, TwoSources(20), 4), "a", 1).groups, 0);
+  for (const Curriculum::Domain& domain : pool->domains()) {
+    if (domain.level == 1) EXPECT_GT(domain.groups, 0) << domain.source;
+  }
+}
+
+// With groups in flight at the checkpoint, their prompts come again; no sample index twice.
+TEST_F(CurriculumPool, WhatWasInFlightIsDrawnAgain) {
+  auto pool = Make(2, {});
+  Steps(*pool, 9);
+  const SamplePool::Position checkpoint = pool->position();
+  ASSERT_TRUE(pool->LeaseSamples("actor", 1, 20, absl::Now()).ok());
+  pool->Close();
+  pool = Make(2, checkpoint);
+  Steps(*pool, 20);
+  EXPECT_THAT(Ask("select prompt_id, sample_index, count(*) from samples where state = 'trained' "
+                  "group by 1, 2 having count(*) > 1"),
+              ::testing::IsEmpty());
+}
+
+}  // namespace
+}  // namespace ponder::learner
