@@ -106,7 +106,9 @@ TEST(ChatTemplate, TemplatesThatWouldNotEndAreErrors) {
         std::string(5000, '('), "{{ " + std::string(5000, '(') + " }}",
         "{{ " + std::string(5000, '-') + "1 }}", "{{ [" + std::string(5000, '[') + " }}"}) {
     const std::string rendered = Render(text);
-    if (text[0] == '{') EXPECT_EQ(rendered.substr(0, 2), "! ") << text.substr(0, 80);
+    if (text[0] == '{') {
+      EXPECT_EQ(rendered.substr(0, 2), "! ") << text.substr(0, 80);
+    }
   }
 }
 

@@ -57,6 +57,13 @@ at::Tensor Product(const at::Tensor& base, const at::Tensor& a, const at::Tensor
   return w;
 }
 
+// What the file holds once it is written.
+std::string Bytes(const moe::FolderFile& file) {
+  std::string bytes = file.text;
+  for (const auto part : file.parts) bytes.append(part.begin(), part.end());
+  return bytes;
+}
+
 TEST(Lora, OnlyTheAdaptersAreTrainedAndTheMergedModelIsBasePlusAdapter) {
   const auto statuses = OnRanks(1, 1, {}, [](TestRank& rank) -> absl::Status {
     const Tensors base = Copy(rank.decoder->parameters());
@@ -73,7 +80,8 @@ TEST(Lora, OnlyTheAdaptersAreTrainedAndTheMergedModelIsBasePlusAdapter) {
 
     // From the file, as another program reads it.
     const moe::FolderFiles files = lora.Files();
-    const auto file = moe::ParseSafetensors(files.at("adapter_model.safetensors"), "adapter");
+    const auto file =
+        moe::ParseSafetensors(Bytes(files.at("adapter_model.safetensors")), "adapter");
     if (!file.ok()) return file.status();
     int adapted = 0;
     for (const auto& [name, merged] : Copy(rank.decoder->parameters())) {
@@ -152,7 +160,8 @@ TEST(Lora, GradientsAgreeWithFiniteDifferences) {
 TEST(Lora, FilesAreAsPeftLaysThemOut) {
   const auto statuses = OnRanks(1, 1, {}, [](TestRank& rank) -> absl::Status {
     const moe::FolderFiles files = MakeLora(*rank.decoder)->Files();
-    const auto file = moe::ParseSafetensors(files.at("adapter_model.safetensors"), "adapter");
+    const auto file =
+        moe::ParseSafetensors(Bytes(files.at("adapter_model.safetensors")), "adapter");
     if (!file.ok()) return file.status();
     std::map<std::string, std::vector<int64_t>> shapes;
     for (const TensorSpec& spec : (*file)->manifest().tensors) shapes[spec.name] = spec.shape;
@@ -160,7 +169,7 @@ TEST(Lora, FilesAreAsPeftLaysThemOut) {
     const std::string q = "base_model.model.model.layers.1.self_attn.q_proj.";
     EXPECT_EQ(shapes[q + "lora_A.weight"], (std::vector<int64_t>{3, 32}));
     EXPECT_EQ(shapes[q + "lora_B.weight"], (std::vector<int64_t>{32, 3}));
-    const auto config = nlohmann::json::parse(files.at("adapter_config.json"));
+    const auto config = nlohmann::json::parse(Bytes(files.at("adapter_config.json")));
     EXPECT_EQ(config["peft_type"], "LORA");
     EXPECT_EQ(config["task_type"], "CAUSAL_LM");
     EXPECT_EQ(config["r"], 3);

@@ -73,7 +73,7 @@ SamplingOptions With(const std::function<void(SamplingOptions&)>& change) {
 TEST(SampleToken, InvertsTheCumulativeDistribution) {
   for (const int64_t vocab : {1, 2, 40, 257, 3000}) {
     for (const float width : {1.0f, 15.0f}) {
-      for (const SamplingOptions options :
+      for (const SamplingOptions& options :
            {SamplingOptions{1, 1}, SamplingOptions{0.6f, 0.95f}, SamplingOptions{1.3f, 0.3f},
             With([](auto& o) { o.top_k = 5; }), With([](auto& o) { o.min_p = 0.2f; }),
             With([](auto& o) { o.top_k = 7, o.top_p = 0.8f, o.min_p = 0.01f; }),
@@ -104,7 +104,7 @@ TEST(SampleToken, InvertsTheCumulativeDistribution) {
 TEST(SampleToken, RecordsTheLogProbThatTheLearnerRecomputes) {
   ThreadPool pool(2);
   for (const int64_t vocab : {7, 100, 5000}) {
-    for (const SamplingOptions options :
+    for (const SamplingOptions& options :
          {SamplingOptions{1, 1}, SamplingOptions{0.7f, 0.9f}, SamplingOptions{0, 1}}) {
       for (uint32_t seed = 0; seed < 50; ++seed) {
         const std::vector<float> logits = Logits(vocab, seed, 8);
