@@ -130,6 +130,11 @@ void EngineThread::Step() {
     streams_.at(next.key)->Push(std::move(event));
   });
   PONDER_CHECK(status.ok(), status.ToString());
+  {
+    // Before anybody hears that an answer is complete: the metrics then count it.
+    absl::MutexLock lock(&mutex_);
+    stats_ = engine_->stats();
+  }
   for (const Engine::Finished& finished : done) {
     const auto found = streams_.find(finished.key);
     TokenStream::Event event;

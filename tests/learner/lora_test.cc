@@ -126,7 +126,9 @@ TEST(Lora, GradientsAgreeWithFiniteDifferences) {
       const auto out = rank.decoder->Forward(batch, rows, targets, 1);
       EXPECT_TRUE(out.ok()) << out.status();
       const at::Tensor sum = out->logprob.sum();
-      if (backward) EXPECT_TRUE(rank.decoder->Backward(sum).ok());
+      if (backward) {
+        EXPECT_TRUE(rank.decoder->Backward(sum).ok());
+      }
       double total = 0;
       for (int64_t i = 0; i < out->logprob.numel(); ++i) total += out->logprob.data_ptr<float>()[i];
       return total;
