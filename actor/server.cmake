@@ -1,7 +1,6 @@
 # ponder::server: the OpenAI-compatible server on the engine.
-find_library(HTTPLIB_LIBRARY cpp-httplib REQUIRED)
 ponder_library(NAME server
   SOURCES server/engine_thread.cc server/http_server.cc server/openai.cc server/openai_call.cc
     server/text_stream.cc
   DEPS ponder::data ponder::engine
-  PRIVATE_DEPS ${HTTPLIB_LIBRARY})
+  PRIVATE_DEPS PkgConfig::HTTPLIB)

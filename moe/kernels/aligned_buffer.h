@@ -1,4 +1,5 @@
-// AlignedBuffer: floats on a 64-byte boundary, zeroed when grown. A value; movable, not copyable.
+// AlignedBuffer: floats on a 64-byte boundary, zeroed when grown; what lies behind them up to the next
+// boundary may be written to as well. A value; movable, not copyable.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,8 @@ class AlignedBuffer {
       std::free(memory_);
       // calloc, as the system's fresh pages are zero already: touching them twice would cost more than
       // the arithmetic on a short sequence's keys.
-      const size_t bytes = static_cast<size_t>(size) * sizeof(float) + kAlignment;
+      const size_t used = static_cast<size_t>(size) * sizeof(float);
+      const size_t bytes = (used + kAlignment - 1) / kAlignment * kAlignment + kAlignment;
       memory_ = std::calloc(1, bytes);
       PONDER_CHECK(memory_ != nullptr, "out of memory for ", bytes, " bytes");
       const uintptr_t address = reinterpret_cast<uintptr_t>(memory_) + kAlignment - 1;
