@@ -55,7 +55,7 @@ class SamplePool {
     int64_t step = 0;           // updates done
     int64_t next_group_id = 0;  // the first group not yet trained or dropped
     int64_t version = 0;  // weights published at the start: the least that leases name until Retire
-    std::string curriculum;  // its state; empty: from the beginning
+    std::string curriculum = "";  // its state; empty: from the beginning
   };
 
   // Rolls back in the ledger what was trained or leased after `start`. InvalidArgument: no prompts,

@@ -222,7 +222,9 @@ TEST_F(CurriculumPool, AResumedRunDrawsWhatTheWholeOneDraws) {
   EXPECT_THAT(parts, ::testing::ElementsAreArray(whole));
   EXPECT_EQ(Of(Curriculum(Adapting(), 1, TwoSources(20), 4), "a", 1).groups, 0);
   for (const Curriculum::Domain& domain : pool->domains()) {
-    if (domain.level == 1) EXPECT_GT(domain.groups, 0) << domain.source;
+    if (domain.level == 1) {
+      EXPECT_GT(domain.groups, 0) << domain.source;
+    }
   }
 }
 
