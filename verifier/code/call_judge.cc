@@ -51,22 +51,10 @@ absl::StatusOr<Finding> CppFinding(const RunResult& driver) {
 
 CodeVerdict FromFinding(const Finding& finding, const RunResult& answer) {
   if (finding.kind == "right") return {"AC", finding.reason};
-  switch (answer.end) {
-    case RunResult::End::kCpuLimit:
-      return {"TLE", "CPU time"};
-    case RunResult::End::kWallLimit:
-      return {"TLE", "wall clock"};
-    case RunResult::End::kMemoryLimit:
-      return {"MLE", "memory"};
-    case RunResult::End::kOutputLimit:
-      return {"OLE", "output"};
-    default:
-      break;
-  }
+  const CodeVerdict failure = FailureOf(answer);
+  if (failure.code != "RE") return failure;
   if (finding.kind == "wrong") return {"WA", finding.reason};
-  if (answer.end == RunResult::End::kSignaled) {
-    return {answer.signal == SIGXCPU ? "TLE" : "RE", absl::StrCat("signal ", answer.signal)};
-  }
+  if (answer.end == RunResult::End::kSignaled) return failure;
   return {"RE", finding.reason};
 }
 

@@ -25,7 +25,8 @@ const std::vector<std::string>& PythonCommand() {
   return *command;
 }
 
-// How a run ended that did not succeed.
+}  // namespace
+
 CodeVerdict FailureOf(const RunResult& run) {
   switch (run.end) {
     case RunResult::End::kCpuLimit:
@@ -46,8 +47,6 @@ CodeVerdict FailureOf(const RunResult& run) {
   }
   return {"RE", absl::StrCat("exit code ", run.exit_code)};
 }
-
-}  // namespace
 
 // What runs a source: its command and the files it needs.
 struct CodeJudge::Ready {

@@ -18,6 +18,9 @@ struct CodeVerdict {
   std::string reason;  // for people
 };
 
+// How a run ended that did not succeed: over a limit (TLE, MLE, OLE) or RE.
+CodeVerdict FailureOf(const RunResult& run);
+
 // A machine, thread-safe. Errors mean that nothing is known about the program: InvalidArgument, the
 // tests are at fault; others are the sandbox's.
 class CodeJudge {
