@@ -183,6 +183,24 @@ TEST(CodeGrader, JudgesWhatReachesForTheWire) {
   }
 }
 
+TEST(CodeGrader, SaysWhichLimitACallRanInto) {
+  const auto detail = [](const std::string& language, const Json& tests, const std::string& body) {
+    return Grade(language, tests, body, kTight).detail;
+  };
+  for (const Json& tests : {kAddByCases, kAddByAsserts}) {
+    EXPECT_EQ(detail("python", tests, "def add(a, b):\n  while True: pass\n"), "TLE");
+    EXPECT_EQ(detail("python", tests,
+                     "def add(a, b):\n  return len([b'x' * 2**20] + [bytes([i % 7]) * 2**20 for i "
+                     "in range(900)])\n"),
+              "MLE");
+    EXPECT_EQ(detail("python", tests, "def add(a, b):\n  raise ValueError\n"), "RE");
+    EXPECT_EQ(detail("python", tests, "def add(a, b):\n  return a - b\n"), "WA");
+  }
+  EXPECT_EQ(detail("cpp", kAddByCppAsserts,
+                   "int add(int a, int b) { for (volatile int i = 0;; i = i + 1) {} }"),
+            "TLE");
+}
+
 TEST(CodeGrader, PaysNoHack) {
   for (const Json& row : ReadLines("code/hacks.jsonl")) {
     if (row["expected_reward"].is_null()) continue;
