@@ -25,7 +25,7 @@ bool IsNumber(const std::string& text) {
 }
 
 // `number` with another digit in one place, as long as before.
-std::string Wrong(std::string number, Rng& rng) {
+std::string WrongAnswer(std::string number, Rng& rng) {
   const int64_t place = rng.NextInt(0, static_cast<int64_t>(number.size()) - 1);
   char& digit = number[static_cast<size_t>(place)];
   const int least = place == 0 && number.size() > 1;  // no leading 0
@@ -38,7 +38,7 @@ std::string Wrong(std::string number, Rng& rng) {
 // The worked solution with a wrong last result; "" if it does not end in its answer.
 std::string WrongSolution(const Trace& trace, Rng& rng) {
   if (!IsNumber(trace.answer)) return "";
-  const std::string wrong = Wrong(trace.answer, rng);
+  const std::string wrong = WrongAnswer(trace.answer, rng);
   std::string thought = trace.thought;
   if (!thought.empty()) {
     if (thought.size() < trace.answer.size() ||

@@ -70,11 +70,11 @@ double Reinforce(const Response& response, absl::Span<double> gradient, int64_t*
   return loss;
 }
 
-struct Entry {
+struct NamedLoss {
   const char* name;
   PolicyLossFunction loss;
 };
-constexpr Entry kPolicyLosses[] = {
+constexpr NamedLoss kPolicyLosses[] = {
     {"clip", Clip},
     {"gspo", Gspo},
     {"cispo", Cispo},
@@ -84,7 +84,7 @@ constexpr Entry kPolicyLosses[] = {
 }  // namespace
 
 PolicyLossFunction FindPolicyLoss(const std::string& name) {
-  for (const Entry& entry : kPolicyLosses) {
+  for (const NamedLoss& entry : kPolicyLosses) {
     if (name == entry.name) return entry.loss;
   }
   return nullptr;

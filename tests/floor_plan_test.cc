@@ -9,7 +9,7 @@
 
 #include "gtest/gtest.h"
 
-namespace {
+namespace floor_plan_test {
 
 using Folders = std::set<std::string>;
 
@@ -68,4 +68,4 @@ TEST(FloorPlan, SeesAClimb) {
   EXPECT_EQ(Climbs("actor", source), Folders{"learner"});
 }
 
-}  // namespace
+}  // namespace floor_plan_test

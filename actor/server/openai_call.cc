@@ -12,8 +12,6 @@
 namespace ponder::actor {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr int64_t kMaxChoices = 128;
 constexpr int64_t kMaxTopLogprobs = 20;
 constexpr size_t kMaxStops = 16;
@@ -28,14 +26,14 @@ ApiError Bad(const std::string& param, const std::string& message) {
 // Reads fields of an object; remembers the first that is wrong. null is as good as absent.
 class Fields {
  public:
-  explicit Fields(const Json& object) : object_(object) {}
+  explicit Fields(const nlohmann::json& object) : object_(object) {}
 
-  const Json* Find(const char* name) const {
+  const nlohmann::json* Find(const char* name) const {
     const auto found = object_.find(name);
     return found == object_.end() || found->is_null() ? nullptr : &*found;
   }
   int64_t Integer(const char* name, int64_t otherwise, int64_t low, int64_t high) {
-    const Json* value = Find(name);
+    const nlohmann::json* value = Find(name);
     if (value == nullptr) return otherwise;
     const bool fits =
         value->is_number_unsigned()
@@ -46,14 +44,14 @@ class Fields {
     return value->get<int64_t>();
   }
   float Number(const char* name, float otherwise, double low, double high) {
-    const Json* value = Find(name);
+    const nlohmann::json* value = Find(name);
     if (value == nullptr) return otherwise;
     if (!value->is_number() || !(value->get<double>() >= low && value->get<double>() <= high))
       return Fail(name, absl::StrCat("must be a number from ", low, " to ", high)), otherwise;
     return value->get<float>();
   }
   bool Bool(const char* name, bool otherwise) {
-    const Json* value = Find(name);
+    const nlohmann::json* value = Find(name);
     if (value == nullptr) return otherwise;
     if (!value->is_boolean()) return Fail(name, "must be true or false"), otherwise;
     return value->get<bool>();
@@ -64,7 +62,7 @@ class Fields {
   const ApiError& error() const { return error_; }
 
  private:
-  const Json& object_;
+  const nlohmann::json& object_;
   ApiError error_;
 };
 
@@ -81,8 +79,8 @@ void RefuseWhatIsNotServed(Fields& fields) {
   const int64_t n = fields.Integer("n", 1, 1, kMaxChoices);
   if (fields.Integer("best_of", n, 1, kMaxChoices) != n)
     fields.Fail("best_of", "other than n is not supported");
-  if (const Json* format = fields.Find("response_format")) {
-    if (!format->is_object() || format->value("type", Json()) != Json("text"))
+  if (const nlohmann::json* format = fields.Find("response_format")) {
+    if (!format->is_object() || format->value("type", nlohmann::json()) != nlohmann::json("text"))
       fields.Fail("response_format", "only {\"type\": \"text\"} is supported");
   }
 }
@@ -96,7 +94,7 @@ kernels::SamplingOptions ReadSampling(Fields& fields) {
   sampling.top_k = std::max<int64_t>(top_k, 0);  // -1 turns it off as well
   sampling.min_p = fields.Number("min_p", 0, 0, 0.999999);
   sampling.repetition_penalty = fields.Number("repetition_penalty", 1, 0.01, 100);
-  if (const Json* bias = fields.Find("logit_bias")) {
+  if (const nlohmann::json* bias = fields.Find("logit_bias")) {
     if (!bias->is_object() || bias->size() > kMaxBias) {
       fields.Fail("logit_bias", absl::StrCat("must be an object of at most ", kMaxBias, " tokens"));
       return sampling;
@@ -116,10 +114,10 @@ kernels::SamplingOptions ReadSampling(Fields& fields) {
 
 std::vector<std::string> ReadStops(Fields& fields) {
   std::vector<std::string> stops;
-  const Json* stop = fields.Find("stop");
+  const nlohmann::json* stop = fields.Find("stop");
   if (stop == nullptr) return stops;
-  const Json list = stop->is_array() ? *stop : Json::array({*stop});
-  for (const Json& one : list) {
+  const nlohmann::json list = stop->is_array() ? *stop : nlohmann::json::array({*stop});
+  for (const nlohmann::json& one : list) {
     if (!one.is_string() || one.get_ref<const std::string&>().empty() ||
         one.get_ref<const std::string&>().size() > kMaxStopBytes || stops.size() == kMaxStops) {
       fields.Fail("stop", absl::StrCat("must be a string or at most ", kMaxStops,
@@ -132,7 +130,7 @@ std::vector<std::string> ReadStops(Fields& fields) {
 }
 
 // The text of a message: a string, or a list of parts of type "text".
-bool ReadContent(const Json& message, std::string* content) {
+bool ReadContent(const nlohmann::json& message, std::string* content) {
   const auto found = message.find("content");
   if (found == message.end()) return false;
   if (found->is_string()) {
@@ -140,8 +138,9 @@ bool ReadContent(const Json& message, std::string* content) {
     return true;
   }
   if (!found->is_array()) return false;
-  for (const Json& part : *found) {
-    if (!part.is_object() || part.value("type", Json()) != Json("text")) return false;
+  for (const nlohmann::json& part : *found) {
+    if (!part.is_object() || part.value("type", nlohmann::json()) != nlohmann::json("text"))
+      return false;
     const auto text = part.find("text");
     if (text == part.end() || !text->is_string()) return false;
     *content += text->get_ref<const std::string&>();
@@ -150,12 +149,12 @@ bool ReadContent(const Json& message, std::string* content) {
 }
 
 std::vector<int32_t> ReadMessages(Fields& fields, const data::ModelText& text) {
-  const Json* messages = fields.Find("messages");
+  const nlohmann::json* messages = fields.Find("messages");
   if (messages == nullptr || !messages->is_array() || messages->empty())
     return fields.Fail("messages", "must be a list of at least one message"),
            std::vector<int32_t>();
   std::vector<Message> chat;
-  for (const Json& one : *messages) {
+  for (const nlohmann::json& one : *messages) {
     Message message;
     const auto role = one.is_object() ? one.find("role") : one.end();
     if (!one.is_object() || role == one.end() || !role->is_string() ||
@@ -172,9 +171,9 @@ std::vector<int32_t> ReadMessages(Fields& fields, const data::ModelText& text) {
   return tokens.ok() ? *std::move(tokens) : std::vector<int32_t>();
 }
 
-bool IsTokenList(const Json& value) {
+bool IsTokenList(const nlohmann::json& value) {
   return value.is_array() && !value.empty() &&
-         std::all_of(value.begin(), value.end(), [](const Json& token) {
+         std::all_of(value.begin(), value.end(), [](const nlohmann::json& token) {
            return token.is_number_integer() && token >= 0 && token < (int64_t{1} << 31);
          });
 }
@@ -182,12 +181,12 @@ bool IsTokenList(const Json& value) {
 // A string, token ids, or a list of such.
 std::vector<std::vector<int32_t>> ReadPrompts(Fields& fields, const data::ModelText& text) {
   std::vector<std::vector<int32_t>> prompts;
-  const Json* prompt = fields.Find("prompt");
-  const Json empty;
-  const Json& given = prompt == nullptr ? empty : *prompt;
+  const nlohmann::json* prompt = fields.Find("prompt");
+  const nlohmann::json empty;
+  const nlohmann::json& given = prompt == nullptr ? empty : *prompt;
   const bool single = given.is_string() || IsTokenList(given);
-  const Json list = single ? Json::array({given}) : given;
-  for (const Json& one : list.is_array() ? list : Json::array()) {
+  const nlohmann::json list = single ? nlohmann::json::array({given}) : given;
+  for (const nlohmann::json& one : list.is_array() ? list : nlohmann::json::array()) {
     if (one.is_string() && !one.get_ref<const std::string&>().empty()) {
       auto tokens = text.EncodeText(one.get_ref<const std::string&>());
       if (!tokens.ok()) fields.Fail("prompt", std::string(tokens.status().message()));
@@ -210,14 +209,15 @@ std::vector<std::vector<int32_t>> ReadPrompts(Fields& fields, const data::ModelT
 
 ApiError ParseCall(absl::string_view body, Endpoint endpoint, const moe::ModelConfig& config,
                    const std::string& served_model, uint64_t random_seed, Call* call) {
-  const Json json = Json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json json =
+      nlohmann::json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) return {400, "the body is not valid JSON", ""};
   if (!json.is_object()) return {400, "the body must be a JSON object", ""};
   Fields fields(json);
   const bool chat = endpoint == Endpoint::kChat;
   call->endpoint = endpoint;
   call->model = served_model;
-  if (const Json* model = fields.Find("model")) {
+  if (const nlohmann::json* model = fields.Find("model")) {
     if (!model->is_string()) return Bad("model", "must be a string");
     if (*model != served_model) {
       return {404,
@@ -228,7 +228,7 @@ ApiError ParseCall(absl::string_view body, Endpoint endpoint, const moe::ModelCo
   }
   RefuseWhatIsNotServed(fields);
   call->stream = fields.Bool("stream", false);
-  if (const Json* options = fields.Find("stream_options")) {
+  if (const nlohmann::json* options = fields.Find("stream_options")) {
     if (options->is_object()) {
       Fields stream_fields(*options);
       call->include_usage = stream_fields.Bool("include_usage", false);

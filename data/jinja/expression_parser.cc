@@ -10,8 +10,8 @@
 namespace ponder::data::jinja {
 namespace {
 
-constexpr int kMaxDepth = 100;  // of expressions in expressions
-using Kind = Token::Kind;
+constexpr int kMaxExpressionDepth = 100;  // of expressions in expressions
+using TokenKind = Token::Kind;
 
 }  // namespace
 
@@ -28,7 +28,8 @@ const Token& TokenStream::Next() {
 }
 
 bool TokenStream::IsNext(absl::string_view text) const {
-  return (Peek().kind == Kind::kName || Peek().kind == Kind::kOperator) && Peek().text == text;
+  return (Peek().kind == TokenKind::kName || Peek().kind == TokenKind::kOperator) &&
+         Peek().text == text;
 }
 
 bool TokenStream::Skip(absl::string_view text) {
@@ -42,7 +43,7 @@ void TokenStream::Expect(absl::string_view text) {
 }
 
 std::string TokenStream::Name() {
-  if (Peek().kind == Kind::kName) return Next().text;
+  if (Peek().kind == TokenKind::kName) return Next().text;
   Fail(absl::StrCat("expected a name, got '", Peek().text, "'"));
   return "";
 }
@@ -54,7 +55,7 @@ std::string TokenStream::OpenTag() {
 
 bool TokenStream::CloseTag() {
   if (!ok()) return false;
-  if (Peek().kind != Kind::kEnd)
+  if (Peek().kind != TokenKind::kEnd)
     return Fail(absl::StrCat("expected the end of the tag, got '", Peek().text, "'"));
   Next();
   return true;
@@ -75,7 +76,7 @@ NodePtr TokenStream::With(Node::Kind kind, const std::string& text, NodePtr left
   if (right != nullptr) node->parts.push_back(std::move(right));
   // A chain a + b + c ... is as deep as it is long.
   for (const NodePtr& part : node->parts) node->depth = std::max(node->depth, part->depth + 1);
-  if (node->depth > kMaxDepth) Fail("the expression is too long");
+  if (node->depth > kMaxExpressionDepth) Fail("the expression is too long");
   return node;
 }
 
@@ -85,7 +86,7 @@ NodePtr TokenStream::Tuple(bool with_condition) {
   NodePtr tuple = MakeNode(Node::Kind::kTuple);
   tuple->parts.push_back(std::move(first));
   while (ok() && Skip(",")) {
-    if (Peek().kind == Kind::kEnd || IsNext(")") || IsNext("if")) break;
+    if (Peek().kind == TokenKind::kEnd || IsNext(")") || IsNext("if")) break;
     tuple->parts.push_back(Expression(with_condition));
   }
   return tuple;
@@ -108,7 +109,7 @@ NodePtr TokenStream::Target() {
 }
 
 NodePtr TokenStream::Expression(bool with_condition) {
-  if (++depth_ > kMaxDepth) Fail("expressions nest too deep");
+  if (++depth_ > kMaxExpressionDepth) Fail("expressions nest too deep");
   NodePtr node = Or();
   while (ok() && with_condition && Skip("if")) {
     NodePtr condition = Or();
@@ -133,7 +134,7 @@ NodePtr TokenStream::And() {
 
 NodePtr TokenStream::Not() {
   if (!IsNext("not")) return Compare();
-  if (++depth_ > kMaxDepth) Fail("expressions nest too deep");
+  if (++depth_ > kMaxExpressionDepth) Fail("expressions nest too deep");
   Skip("not");
   NodePtr node = With(Node::Kind::kUnary, "not", Not());
   --depth_;
@@ -147,7 +148,7 @@ NodePtr TokenStream::Compare() {
     std::string op;
     for (const char* known : {"==", "!=", "<=", ">=", "<", ">", "in"})
       if (op.empty() && Skip(known)) op = known;
-    if (op.empty() && IsNext("not") && PeekAfter().kind == Kind::kName &&
+    if (op.empty() && IsNext("not") && PeekAfter().kind == TokenKind::kName &&
         PeekAfter().text == "in") {
       Next();
       Next();
@@ -194,7 +195,7 @@ NodePtr TokenStream::Power() {
 NodePtr TokenStream::Unary(bool with_filter) {
   NodePtr node;
   if (IsNext("-") || IsNext("+")) {
-    if (++depth_ > kMaxDepth) Fail("expressions nest too deep");
+    if (++depth_ > kMaxExpressionDepth) Fail("expressions nest too deep");
     const std::string op = Next().text;
     node = With(Node::Kind::kUnary, op, Unary(false));
     --depth_;
@@ -209,7 +210,7 @@ NodePtr TokenStream::Primary() {
   NodePtr node = MakeNode(Node::Kind::kConstant);
   const Token& token = Peek();
   switch (token.kind) {
-    case Kind::kName: {
+    case TokenKind::kName: {
       const std::string name = Next().text;
       if (name == "true" || name == "True") {
         node->constant = Value::Bool(true);
@@ -223,19 +224,19 @@ NodePtr TokenStream::Primary() {
       }
       return node;
     }
-    case Kind::kString: {
+    case TokenKind::kString: {
       std::string text;
-      while (Peek().kind == Kind::kString) text += Next().text;
+      while (Peek().kind == TokenKind::kString) text += Next().text;
       node->constant = Value::String(std::move(text));
       return node;
     }
-    case Kind::kInt: {
+    case TokenKind::kInt: {
       int64_t value = 0;
       if (!absl::SimpleAtoi(Next().text, &value)) Fail("the number is too large");
       node->constant = Value::Int(value);
       return node;
     }
-    case Kind::kFloat: {
+    case TokenKind::kFloat: {
       double value = 0;
       if (!absl::SimpleAtod(Next().text, &value)) Fail("this is no number");
       node->constant = Value::Float(value);
@@ -255,7 +256,7 @@ NodePtr TokenStream::Primary() {
   }
   if (Skip("[")) return Items(Node::Kind::kList, "]");
   if (Skip("{")) return DictItems();
-  Fail(token.kind == Kind::kEof || token.kind == Kind::kEnd
+  Fail(token.kind == TokenKind::kEof || token.kind == TokenKind::kEnd
            ? "expected an expression, got the end of the tag"
            : absl::StrCat("unexpected '", token.text, "'"));
   return node;
@@ -286,7 +287,7 @@ NodePtr TokenStream::DictItems() {
 NodePtr TokenStream::Postfix(NodePtr node) {
   while (ok()) {
     if (Skip(".")) {
-      if (Peek().kind == Kind::kInt) {
+      if (Peek().kind == TokenKind::kInt) {
         NodePtr index = Primary();
         node = With(Node::Kind::kItem, "", std::move(node), std::move(index));
       } else {
@@ -326,7 +327,7 @@ void TokenStream::CallArguments(Node* node) {
     if (!first) Expect(",");
     first = false;
     if (Skip(")")) break;
-    if (Peek().kind == Kind::kName && PeekAfter().kind == Kind::kOperator &&
+    if (Peek().kind == TokenKind::kName && PeekAfter().kind == TokenKind::kOperator &&
         PeekAfter().text == "=") {
       node->names.push_back(Next().text);
       Next();
@@ -362,13 +363,13 @@ NodePtr TokenStream::Test(NodePtr node) {
   const std::string name = Name();
   node = With(Node::Kind::kTest, name, std::move(node));
   const Token& next = Peek();
-  const bool word = next.kind == Kind::kName && next.text != "else" && next.text != "or" &&
+  const bool word = next.kind == TokenKind::kName && next.text != "else" && next.text != "or" &&
                     next.text != "and" && next.text != "is" && next.text != "if" &&
                     next.text != "not" && next.text != "in";
   if (IsNext("(")) {
     CallArguments(node.get());
-  } else if (word || next.kind == Kind::kString || next.kind == Kind::kInt ||
-             next.kind == Kind::kFloat || IsNext("[") || IsNext("{")) {
+  } else if (word || next.kind == TokenKind::kString || next.kind == TokenKind::kInt ||
+             next.kind == TokenKind::kFloat || IsNext("[") || IsNext("{")) {
     NodePtr argument = Primary();
     node->parts.push_back(Postfix(std::move(argument)));
   }

@@ -10,7 +10,7 @@ namespace {
 constexpr int64_t kMaxSteps = 20'000'000;
 constexpr int64_t kBytesAStep = 16;
 constexpr size_t kMaxText = 64 << 20;
-constexpr int kMaxDepth = 150;      // of evaluations: macros that call themselves
+constexpr int kMaxCallDepth = 150;  // of evaluations: macros that call themselves
 constexpr int kMaxListDepth = 200;  // of lists in lists
 
 Value LoopVariable(const std::vector<Value>& items, size_t i, int depth) {
@@ -94,7 +94,7 @@ bool Run::MayBeHeld(const Value& value) {
 // --- statements ---
 
 void Run::Exec(const Nodes& nodes) {
-  if (++depth_ > kMaxDepth) Fail("blocks or calls nest too deep");
+  if (++depth_ > kMaxCallDepth) Fail("blocks or calls nest too deep");
   for (const NodePtr& node : nodes) {
     if (!ok() || signal_ != Signal::kNone) break;
     Exec(*node);
@@ -276,7 +276,7 @@ Value Run::Eval(const Node& node) {
   if (!Charge(0)) return Value();
   if (node.kind == Node::Kind::kConstant) return node.constant;
   if (node.kind == Node::Kind::kName) return Lookup(node.text);
-  if (++depth_ > 10 * kMaxDepth) Fail("the expression nests too deep");
+  if (++depth_ > 10 * kMaxCallDepth) Fail("the expression nests too deep");
   Value value = ok() ? EvalOperation(node) : Value();
   --depth_;
   return value;

@@ -7,7 +7,7 @@
 namespace ponder::data::jinja {
 namespace {
 
-constexpr int kMaxDepth = 100;  // of blocks in blocks
+constexpr int kMaxBlockDepth = 100;  // of blocks in blocks
 
 class Parser {
  public:
@@ -15,7 +15,7 @@ class Parser {
 
   // Up to the tag that opens with one of `ends`, which is left to the caller; none: to the end.
   bool Body(const std::vector<absl::string_view>& ends, Nodes* nodes) {
-    if (++depth_ > kMaxDepth) return in_.Fail("blocks nest too deep");
+    if (++depth_ > kMaxBlockDepth) return in_.Fail("blocks nest too deep");
     while (in_.ok()) {
       const Token& token = in_.Peek();
       if (token.kind == Token::Kind::kEof) {
@@ -89,7 +89,7 @@ class Parser {
       NodePtr nested = in_.MakeNode(Node::Kind::kIf);
       nested->source = std::move(source);
       // A chain of elif is a list, not a tower: its length is no depth of the template.
-      if (++depth_ > kMaxDepth) return in_.Fail("too many elif");
+      if (++depth_ > kMaxBlockDepth) return in_.Fail("too many elif");
       if (!If(nested.get())) return false;
       --depth_;
       node->other.push_back(std::move(nested));

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kTarget = 24;
 constexpr int64_t kBudget = 50'000;  // combinations looked at for one instance
-constexpr int kTries = 64;
+constexpr int kDeals = 64;
 
 }  // namespace
 
@@ -21,7 +21,7 @@ Puzzle MakeTwentyFour(Rng& rng, int level) {
   std::vector<int> numbers;
   std::string solution;
   bool found = false;
-  for (int i = 0; i < kTries && !found; ++i) {
+  for (int i = 0; i < kDeals && !found; ++i) {
     numbers.clear();
     for (int k = 0; k < count; ++k) numbers.push_back(Draw(rng, 1, highest));
     const Search search = FindExpression(numbers, kTarget, kBudget, &solution);

@@ -19,6 +19,9 @@ namespace ponder::data {
 absl::StatusOr<nlohmann::json> ParseJsonFile(const std::string& text, const std::string& path,
                                              size_t max_bytes);
 
+// Of a Sequence in a Sequence, in whatever part of tokenizer.json.
+constexpr int kMaxSequenceDepth = 8;
+
 // A value; the JSON outlives it.
 class JsonNode {
  public:

@@ -9,7 +9,6 @@
 namespace ponder::data {
 namespace {
 
-constexpr int kMaxDepth = 8;  // of a Sequence in a Sequence
 constexpr std::array<std::pair<absl::string_view, NormalForm>, 4> kForms = {{
     {"NFC", NormalForm::kNfc},
     {"NFD", NormalForm::kNfd},
@@ -58,7 +57,7 @@ absl::StatusOr<Normalizer> Normalizer::FromJson(const std::optional<JsonNode>& n
 }
 
 absl::Status Normalizer::Append(const JsonNode& node, int depth) {
-  if (depth > kMaxDepth) return node.Error("nests too deep");
+  if (depth > kMaxSequenceDepth) return node.Error("nests too deep");
   PONDER_ASSIGN_OR_RETURN(const std::string type, node.StringAt("type"));
   Step step;
   for (const auto& [name, form] : kForms) {

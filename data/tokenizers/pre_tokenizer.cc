@@ -13,8 +13,6 @@
 namespace ponder::data {
 namespace {
 
-constexpr int kMaxDepth = 8;  // of a Sequence in a Sequence
-
 // GPT-2's, from its encoder.py.
 constexpr char kGpt2Pattern[] =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
@@ -76,7 +74,7 @@ absl::StatusOr<PreTokenizer::Step> PreTokenizer::MetaspaceFrom(const JsonNode& n
 }
 
 absl::Status PreTokenizer::Append(const JsonNode& node, int depth) {
-  if (depth > kMaxDepth) return node.Error("nests too deep");
+  if (depth > kMaxSequenceDepth) return node.Error("nests too deep");
   PONDER_ASSIGN_OR_RETURN(const std::string type, node.StringAt("type"));
   if (type == "Sequence") {
     PONDER_ASSIGN_OR_RETURN(const JsonNode list, node.At("pretokenizers"));

@@ -8,11 +8,7 @@
 #include "nlohmann/json.hpp"
 
 namespace ponder::data {
-namespace {
-
-constexpr int kMaxDepth = 8;  // of a Sequence in a Sequence
-
-}  // namespace
+namespace {}  // namespace
 
 absl::StatusOr<SpecialFrame> SpecialFrame::FromJson(const std::optional<JsonNode>& node,
                                                     int64_t max_token_id) {
@@ -47,7 +43,7 @@ absl::Status SpecialFrame::AppendTemplate(const JsonNode& node, int64_t max_toke
 }
 
 absl::Status SpecialFrame::Append(const JsonNode& node, int64_t max_token_id, int depth) {
-  if (depth > kMaxDepth) return node.Error("nests too deep");
+  if (depth > kMaxSequenceDepth) return node.Error("nests too deep");
   PONDER_ASSIGN_OR_RETURN(const std::string type, node.StringAt("type"));
   if (type == "Sequence") {
     PONDER_ASSIGN_OR_RETURN(const JsonNode list, node.At("processors"));

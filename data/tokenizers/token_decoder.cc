@@ -16,8 +16,6 @@
 namespace ponder::data {
 namespace {
 
-constexpr int kMaxDepth = 8;  // of a Sequence in a Sequence
-
 // GPT-2's alphabet, from its encoder.py: printable Latin-1 stands for itself, the other bytes take
 // U+0100 and what follows, in order.
 struct ByteAlphabet {
@@ -119,7 +117,7 @@ absl::StatusOr<TokenDecoder> TokenDecoder::FromJson(const std::optional<JsonNode
 }
 
 absl::Status TokenDecoder::Append(const JsonNode& node, int depth) {
-  if (depth > kMaxDepth) return node.Error("nests too deep");
+  if (depth > kMaxSequenceDepth) return node.Error("nests too deep");
   PONDER_ASSIGN_OR_RETURN(const std::string type, node.StringAt("type"));
   if (type == "Sequence") {
     PONDER_ASSIGN_OR_RETURN(const JsonNode list, node.At("decoders"));

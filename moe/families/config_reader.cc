@@ -46,8 +46,7 @@ const Json* ConfigReader::Find(const char* key) {
 }
 
 void ConfigReader::Fail(const char* key, const std::string& what) {
-  if (status_.ok())
-    status_ = absl::InvalidArgumentError(absl::StrCat(path_, ": ", key, " ", what));
+  if (status_.ok()) status_ = absl::InvalidArgumentError(absl::StrCat(path_, ": ", key, " ", what));
 }
 
 void ConfigReader::Read(const char* key, int64_t* value) {

@@ -1,10 +1,11 @@
-// DeepseekV2ForCausalLM: latent attention, a softmax router whose groups score as their best expert.
+// DeepseekV2ForCausalLM: latent attention, a softmax router whose groups score as their best
+// expert.
 #include "moe/families/family.h"
 
 namespace ponder::moe {
 namespace {
 
-ModelConfig Defaults() {
+ModelConfig DeepseekV2Defaults() {
   ModelConfig config;
   config.max_position_embeddings = 2048;
   config.eos_token_id = 1;
@@ -16,7 +17,7 @@ ModelConfig Defaults() {
   return config;
 }
 
-void Read(ConfigReader& reader, ModelConfig* config) {
+void ReadDeepseekV2(ConfigReader& reader, ModelConfig* config) {
   ReadDeepseek(reader, /*n_shared_experts=*/2, config);
   config->rope_interleave = true;
   reader.Only("scoring_func", "\"softmax\"");
@@ -33,7 +34,7 @@ void Read(ConfigReader& reader, ModelConfig* config) {
 
 }  // namespace
 
-const Family kDeepseekV2 = {"DeepseekV2ForCausalLM", "deepseek_v2", Read, Defaults,
-                            DeepseekFileName};
+const Family kDeepseekV2 = {"DeepseekV2ForCausalLM", "deepseek_v2", ReadDeepseekV2,
+                            DeepseekV2Defaults, DeepseekFileName};
 
 }  // namespace ponder::moe

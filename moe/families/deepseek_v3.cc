@@ -1,11 +1,11 @@
-// DeepseekV3ForCausalLM: latent attention, a sigmoid router with a bias that takes part in the choice
-// alone; groups score as the sum of their two best experts.
+// DeepseekV3ForCausalLM: latent attention, a sigmoid router with a bias that takes part in the
+// choice alone; groups score as the sum of their two best experts.
 #include "moe/families/family.h"
 
 namespace ponder::moe {
 namespace {
 
-ModelConfig Defaults() {
+ModelConfig DeepseekV3Defaults() {
   ModelConfig config;
   config.max_position_embeddings = 4096;
   config.eos_token_id = 1;
@@ -23,7 +23,7 @@ ModelConfig Defaults() {
   return config;
 }
 
-void Read(ConfigReader& reader, ModelConfig* config) {
+void ReadDeepseekV3(ConfigReader& reader, ModelConfig* config) {
   ReadDeepseek(reader, /*n_shared_experts=*/1, config);
   reader.Only("scoring_func", "\"sigmoid\"");
   reader.Only("topk_method", "\"noaux_tc\"");
@@ -36,7 +36,7 @@ void Read(ConfigReader& reader, ModelConfig* config) {
 
 }  // namespace
 
-const Family kDeepseekV3 = {"DeepseekV3ForCausalLM", "deepseek_v3", Read, Defaults,
-                            DeepseekFileName};
+const Family kDeepseekV3 = {"DeepseekV3ForCausalLM", "deepseek_v3", ReadDeepseekV3,
+                            DeepseekV3Defaults, DeepseekFileName};
 
 }  // namespace ponder::moe

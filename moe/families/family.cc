@@ -8,7 +8,7 @@
 namespace ponder::moe {
 namespace {
 
-constexpr const Family* kFamilies[] = {&kLlama,     &kMixtral, &kQwen2Moe,   &kQwen3,
+constexpr const Family* kFamilies[] = {&kLlama,    &kMixtral, &kQwen2Moe,   &kQwen3,
                                        &kQwen3Moe, &kOlmoe,   &kDeepseekV2, &kDeepseekV3};
 
 }  // namespace

@@ -4,7 +4,7 @@
 namespace ponder::moe {
 namespace {
 
-ModelConfig Defaults() {
+ModelConfig LlamaDefaults() {
   ModelConfig config;
   config.qk_norm = QkNorm::kNone;
   config.max_position_embeddings = 2048;
@@ -12,7 +12,7 @@ ModelConfig Defaults() {
   return config;
 }
 
-void Read(ConfigReader& reader, ModelConfig* config) {
+void ReadLlama(ConfigReader& reader, ModelConfig* config) {
   reader.ReadHeads(config);
   reader.Read("attention_bias", &config->attention_bias);
   config->attention_output_bias = config->attention_bias;
@@ -21,6 +21,6 @@ void Read(ConfigReader& reader, ModelConfig* config) {
 
 }  // namespace
 
-const Family kLlama = {"LlamaForCausalLM", "llama", Read, Defaults, nullptr};
+const Family kLlama = {"LlamaForCausalLM", "llama", ReadLlama, LlamaDefaults, nullptr};
 
 }  // namespace ponder::moe

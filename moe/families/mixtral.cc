@@ -5,7 +5,7 @@
 namespace ponder::moe {
 namespace {
 
-ModelConfig Defaults() {
+ModelConfig MixtralDefaults() {
   ModelConfig config;
   config.qk_norm = QkNorm::kNone;
   config.rms_norm_eps = 1e-5;
@@ -17,7 +17,7 @@ ModelConfig Defaults() {
   return config;
 }
 
-void Read(ConfigReader& reader, ModelConfig* config) {
+void ReadMixtral(ConfigReader& reader, ModelConfig* config) {
   reader.ReadHeads(config);
   reader.ReadSlidingWindow(config);
   reader.Only("attention_bias", "false");
@@ -35,6 +35,6 @@ std::string FileName(const std::string& name) {
 
 }  // namespace
 
-const Family kMixtral = {"MixtralForCausalLM", "mixtral", Read, Defaults, FileName};
+const Family kMixtral = {"MixtralForCausalLM", "mixtral", ReadMixtral, MixtralDefaults, FileName};
 
 }  // namespace ponder::moe

@@ -4,7 +4,7 @@
 namespace ponder::moe {
 namespace {
 
-ModelConfig Defaults() {
+ModelConfig OlmoeDefaults() {
   ModelConfig config;
   config.qk_norm = QkNorm::kFullWidth;
   config.rms_norm_eps = 1e-5;
@@ -16,7 +16,7 @@ ModelConfig Defaults() {
   return config;
 }
 
-void Read(ConfigReader& reader, ModelConfig* config) {
+void ReadOlmoe(ConfigReader& reader, ModelConfig* config) {
   reader.ReadHeads(config);
   reader.Read("attention_bias", &config->attention_bias);
   config->attention_output_bias = config->attention_bias;
@@ -29,6 +29,6 @@ void Read(ConfigReader& reader, ModelConfig* config) {
 
 }  // namespace
 
-const Family kOlmoe = {"OlmoeForCausalLM", "olmoe", Read, Defaults, nullptr};
+const Family kOlmoe = {"OlmoeForCausalLM", "olmoe", ReadOlmoe, OlmoeDefaults, nullptr};
 
 }  // namespace ponder::moe

@@ -4,7 +4,7 @@
 namespace ponder::moe {
 namespace {
 
-ModelConfig Defaults() {
+ModelConfig Qwen2MoeDefaults() {
   ModelConfig config;
   config.qk_norm = QkNorm::kNone;
   config.attention_bias = true;
@@ -18,7 +18,7 @@ ModelConfig Defaults() {
   return config;
 }
 
-void Read(ConfigReader& reader, ModelConfig* config) {
+void ReadQwen2Moe(ConfigReader& reader, ModelConfig* config) {
   reader.ReadHeads(config);
   bool windowed = false;
   reader.Read("use_sliding_window", &windowed);
@@ -36,6 +36,7 @@ void Read(ConfigReader& reader, ModelConfig* config) {
 
 }  // namespace
 
-const Family kQwen2Moe = {"Qwen2MoeForCausalLM", "qwen2_moe", Read, Defaults, nullptr};
+const Family kQwen2Moe = {"Qwen2MoeForCausalLM", "qwen2_moe", ReadQwen2Moe, Qwen2MoeDefaults,
+                          nullptr};
 
 }  // namespace ponder::moe

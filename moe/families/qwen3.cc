@@ -4,7 +4,7 @@
 namespace ponder::moe {
 namespace {
 
-ModelConfig Defaults() {
+ModelConfig Qwen3Defaults() {
   ModelConfig config;
   config.head_dim = 128;
   config.max_position_embeddings = 32768;
@@ -12,7 +12,7 @@ ModelConfig Defaults() {
   return config;
 }
 
-void Read(ConfigReader& reader, ModelConfig* config) {
+void ReadQwen3(ConfigReader& reader, ModelConfig* config) {
   reader.ReadHeads(config);
   bool windowed = false;
   reader.Read("use_sliding_window", &windowed);
@@ -23,6 +23,6 @@ void Read(ConfigReader& reader, ModelConfig* config) {
 
 }  // namespace
 
-const Family kQwen3 = {"Qwen3ForCausalLM", "qwen3", Read, Defaults, nullptr};
+const Family kQwen3 = {"Qwen3ForCausalLM", "qwen3", ReadQwen3, Qwen3Defaults, nullptr};
 
 }  // namespace ponder::moe

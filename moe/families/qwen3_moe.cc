@@ -1,12 +1,12 @@
-// Qwen3MoeForCausalLM: QK-norm on each head, a softmax router. The models that `ponder init` makes are
-// of this family too; what else they may have has keys that Hugging Face's class lacks: scoring_func,
-// use_qk_norm, shared_expert_intermediate_size.
+// Qwen3MoeForCausalLM: QK-norm on each head, a softmax router. The models that `ponder init` makes
+// are of this family too; what else they may have has keys that Hugging Face's class lacks:
+// scoring_func, use_qk_norm, shared_expert_intermediate_size.
 #include "moe/families/family.h"
 
 namespace ponder::moe {
 namespace {
 
-ModelConfig Defaults() {
+ModelConfig Qwen3MoeDefaults() {
   ModelConfig config;
   config.max_position_embeddings = 32768;
   config.eos_token_id = -1;
@@ -17,7 +17,7 @@ ModelConfig Defaults() {
   return config;
 }
 
-void Read(ConfigReader& reader, ModelConfig* config) {
+void ReadQwen3Moe(ConfigReader& reader, ModelConfig* config) {
   reader.ReadHeads(config);
   bool windowed = false;
   reader.Read("use_sliding_window", &windowed);
@@ -40,6 +40,7 @@ void Read(ConfigReader& reader, ModelConfig* config) {
 
 }  // namespace
 
-const Family kQwen3Moe = {"Qwen3MoeForCausalLM", "qwen3_moe", Read, Defaults, nullptr};
+const Family kQwen3Moe = {"Qwen3MoeForCausalLM", "qwen3_moe", ReadQwen3Moe, Qwen3MoeDefaults,
+                          nullptr};
 
 }  // namespace ponder::moe

@@ -12,7 +12,7 @@
 #include "tests/moe/reference_decoder.h"
 
 namespace ponder::actor {
-namespace {
+namespace evaluate_test {
 
 using ::testing::HasSubstr;
 
@@ -166,5 +166,5 @@ TEST(Evaluate, SaysWhatIsWrong) {
               HasSubstr("samples"));
 }
 
-}  // namespace
+}  // namespace evaluate_test
 }  // namespace ponder::actor

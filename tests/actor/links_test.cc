@@ -17,7 +17,7 @@
 #include "tests/actor/actor_fixture.h"
 
 namespace ponder::actor {
-namespace {
+namespace links_test {
 
 using learner::MixedAnswer;
 using ::testing::HasSubstr;
@@ -308,5 +308,5 @@ TEST(VerifierLinkTest, AVerifierThatComesBackInTimeIsAskedAgain) {
   asks.join();
 }
 
-}  // namespace
+}  // namespace links_test
 }  // namespace ponder::actor

@@ -6,7 +6,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::actor {
-namespace {
+namespace pass_at_k_test {
 
 // The share of all k-subsets of n answers, the first c of which are correct, that hold a correct
 // one.
@@ -64,5 +64,5 @@ TEST(WilsonInterval, CoversTheTruthNineteenTimesInTwenty) {
   EXPECT_NEAR(static_cast<double>(covered) / kTrials, 0.95, 0.02);
 }
 
-}  // namespace
+}  // namespace pass_at_k_test
 }  // namespace ponder::actor

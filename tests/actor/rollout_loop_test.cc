@@ -24,7 +24,7 @@
 #include "tests/actor/actor_fixture.h"
 
 namespace ponder::actor {
-namespace {
+namespace rollout_loop_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -434,5 +434,5 @@ INSTANTIATE_TEST_SUITE_P(Links, RolloutLoopTest, ::testing::Values(Links::kGrpc,
 INSTANTIATE_TEST_SUITE_P(Links, WatchedRolloutLoopTest, ::testing::Values(Links::kLocal), NameOf);
 INSTANTIATE_TEST_SUITE_P(Links, GrpcRolloutLoopTest, ::testing::Values(Links::kGrpc), NameOf);
 
-}  // namespace
+}  // namespace rollout_loop_test
 }  // namespace ponder::actor

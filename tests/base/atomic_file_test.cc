@@ -11,7 +11,7 @@
 #include "tests/base/full_disk.h"
 
 namespace ponder {
-namespace {
+namespace atomic_file_test {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
@@ -113,5 +113,5 @@ TEST_F(AtomicFile, WrittenPieceByPieceIsWholeOrAbsent) {
   EXPECT_EQ(FilesInFolder(), 1u);
 }
 
-}  // namespace
+}  // namespace atomic_file_test
 }  // namespace ponder

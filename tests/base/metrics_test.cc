@@ -14,7 +14,7 @@
 #include "tests/base/full_disk.h"
 
 namespace ponder {
-namespace {
+namespace metrics_test {
 
 using Json = nlohmann::ordered_json;
 
@@ -124,5 +124,5 @@ TEST_F(Metrics, AFolderThatIsNotThereIsNamed) {
   EXPECT_NE(log.status().message().find("/nowhere/metrics.jsonl"), absl::string_view::npos);
 }
 
-}  // namespace
+}  // namespace metrics_test
 }  // namespace ponder

@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder {
-namespace {
+namespace philox_test {
 
 struct KnownAnswer {
   std::array<uint32_t, 4> counter;
@@ -116,5 +116,5 @@ TEST(Rng, GaussianHasItsMoments) {
   EXPECT_NEAR(sums[4], 3, 0.2);
 }
 
-}  // namespace
+}  // namespace philox_test
 }  // namespace ponder

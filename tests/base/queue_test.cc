@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder {
-namespace {
+namespace queue_test {
 
 TEST(Queue, IsFirstInFirstOutAndBounded) {
   Queue<int> queue(2);
@@ -89,5 +89,5 @@ TEST(Queue, EveryItemIsPoppedOnce) {
   EXPECT_EQ(times, std::vector<int>(kThreads * kItems, 1));
 }
 
-}  // namespace
+}  // namespace queue_test
 }  // namespace ponder

@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder {
-namespace {
+namespace status_test {
 
 absl::StatusOr<std::unique_ptr<int>> Half(int n) {
   if (n % 2 != 0) return absl::InvalidArgumentError("odd");
@@ -50,5 +50,5 @@ TEST(Types, NamesAndSizes) {
   EXPECT_STREQ(DTypeName(DType::kF32), "F32");
 }
 
-}  // namespace
+}  // namespace status_test
 }  // namespace ponder

@@ -13,7 +13,7 @@
 #include "tests/comm/conformance.h"
 
 namespace ponder::comm {
-namespace {
+namespace thread_group_test {
 
 using ::testing::HasSubstr;
 
@@ -164,5 +164,5 @@ TEST(ThreadGroup, APartFailsAlone) {
   });
 }
 
-}  // namespace
+}  // namespace thread_group_test
 }  // namespace ponder::comm

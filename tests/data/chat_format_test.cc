@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::data {
-namespace {
+namespace chat_format_test {
 
 std::string Render(const std::vector<Message>& messages, const std::string& system_prompt) {
   const auto ids = EncodeChat(messages, system_prompt);
@@ -48,5 +48,5 @@ TEST(EncodeTrace, IsThoughtThenAnswerThenEnd) {
   EXPECT_EQ(EncodeTrace("", "").size(), 3u);
 }
 
-}  // namespace
+}  // namespace chat_format_test
 }  // namespace ponder::data

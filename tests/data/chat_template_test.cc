@@ -16,7 +16,7 @@
 #include "nlohmann/json.hpp"
 
 namespace ponder::data {
-namespace {
+namespace chat_template_test {
 
 using Json = nlohmann::ordered_json;
 
@@ -122,5 +122,5 @@ TEST(ModelTemplate, ReadsTheFolder) {
   EXPECT_FALSE(none->chat_template.has_value());
 }
 
-}  // namespace
+}  // namespace chat_template_test
 }  // namespace ponder::data

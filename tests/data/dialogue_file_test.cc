@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::data {
-namespace {
+namespace dialogue_file_test {
 
 using ::testing::HasSubstr;
 
@@ -83,5 +83,5 @@ TEST(SplitThought, OnlyAClosedThoughtThatOpensTheResponse) {
   EXPECT_EQ(split("so <think>a</think>"), "|so <think>a</think>");
 }
 
-}  // namespace
+}  // namespace dialogue_file_test
 }  // namespace ponder::data

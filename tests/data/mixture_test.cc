@@ -21,7 +21,7 @@
 #include "nlohmann/json.hpp"
 
 namespace ponder::data {
-namespace {
+namespace mixture_test {
 
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
@@ -191,5 +191,5 @@ TEST(Preferences, TheRejectedIsWrongAndTheFilesReadBack) {
   }
 }
 
-}  // namespace
+}  // namespace mixture_test
 }  // namespace ponder::data

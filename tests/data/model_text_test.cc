@@ -12,7 +12,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::data {
-namespace {
+namespace model_text_test {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
@@ -153,5 +153,5 @@ TEST_F(ModelTextTest, AFolderWithoutATokenizerSpeaksBytes) {
   EXPECT_EQ(text->TokenName(T::kThink), "<think>");
 }
 
-}  // namespace
+}  // namespace model_text_test
 }  // namespace ponder::data

@@ -10,7 +10,7 @@
 #include "nlohmann/json.hpp"
 
 namespace ponder::data {
-namespace {
+namespace prompt_set_test {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -193,5 +193,5 @@ TEST(PromptSet, WritesWhatItReads) {
   }
 }
 
-}  // namespace
+}  // namespace prompt_set_test
 }  // namespace ponder::data

@@ -15,7 +15,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::data::puzzle {
-namespace {
+namespace puzzle_test {
 
 TEST(Puzzles, SeedAndLevelGiveTheSameBytesEverywhere) {
   std::vector<std::string> hashes;
@@ -203,5 +203,5 @@ TEST(Formulas, FollowTheTruthTables) {
   }
 }
 
-}  // namespace
+}  // namespace puzzle_test
 }  // namespace ponder::data::puzzle

@@ -19,7 +19,7 @@
 #include "nlohmann/json.hpp"
 
 namespace ponder::data {
-namespace {
+namespace tasks_test {
 
 using ::testing::HasSubstr;
 
@@ -237,5 +237,5 @@ TEST(Tasks, SetsThatShareAQuestionAreNotWritten) {
   EXPECT_EQ(ReadFile(folder + "/train.jsonl").status().code(), absl::StatusCode::kNotFound);
 }
 
-}  // namespace
+}  // namespace tasks_test
 }  // namespace ponder::data

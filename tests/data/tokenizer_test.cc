@@ -18,7 +18,7 @@
 #include "nlohmann/json.hpp"
 
 namespace ponder::data {
-namespace {
+namespace tokenizer_test {
 
 using Ids = std::vector<int32_t>;
 using Json = nlohmann::json;
@@ -276,5 +276,5 @@ TEST(SentencePiece, BrokenModelsAreErrorsOfOneLine) {
   }
 }
 
-}  // namespace
+}  // namespace tokenizer_test
 }  // namespace ponder::data

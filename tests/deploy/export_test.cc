@@ -19,7 +19,7 @@
 #include "moe/checkpoint.h"
 
 namespace ponder::deploy {
-namespace {
+namespace export_test {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
@@ -179,5 +179,5 @@ TEST_F(ExportTest, RefusesWhatTheFormatCannotSay) {
   EXPECT_FALSE(fs::exists(folder_ + "/m.gguf"));
 }
 
-}  // namespace
+}  // namespace export_test
 }  // namespace ponder::deploy

@@ -16,7 +16,7 @@
 #include "nlohmann/json.hpp"
 
 namespace ponder::deploy {
-namespace {
+namespace model_commands_test {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
@@ -173,5 +173,5 @@ TEST_F(ModelCommandsTest, AFlippedByteIsNamed) {
   EXPECT_EQ(Ponder("generate --model M --prompt x --max-tokens 3").exit_code, 0);
 }
 
-}  // namespace
+}  // namespace model_commands_test
 }  // namespace ponder::deploy

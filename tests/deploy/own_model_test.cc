@@ -10,7 +10,7 @@
 #include "tests/deploy/run_fixture.h"
 
 namespace ponder::deploy {
-namespace {
+namespace own_model_test {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
@@ -127,5 +127,5 @@ TEST_F(RunTest, AModelAndATokenizerMustFit) {
   EXPECT_THAT(none.text, HasSubstr("tokenizer.json"));
 }
 
-}  // namespace
+}  // namespace own_model_test
 }  // namespace ponder::deploy

@@ -9,7 +9,7 @@
 #include "tests/deploy/run_fixture.h"
 
 namespace ponder::deploy {
-namespace {
+namespace pipeline_test {
 
 namespace fs = std::filesystem;
 
@@ -133,5 +133,5 @@ TEST_F(PipelineTest, AMixtureWithAdaptationAndAJudgeInIt) {
   EXPECT_EQ(evals.back()["sources"].size(), 3u);
 }
 
-}  // namespace
+}  // namespace pipeline_test
 }  // namespace ponder::deploy

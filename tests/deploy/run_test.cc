@@ -15,7 +15,7 @@
 #include "tests/deploy/run_fixture.h"
 
 namespace ponder::deploy {
-namespace {
+namespace run_test {
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;
@@ -275,5 +275,5 @@ TEST_F(RunTest, TheLoopbackTrains) {
   ExpectBooksClosed("L");
 }
 
-}  // namespace
+}  // namespace run_test
 }  // namespace ponder::deploy

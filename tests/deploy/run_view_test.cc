@@ -16,7 +16,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::deploy {
-namespace {
+namespace run_view_test {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -239,5 +239,5 @@ TEST_F(RunViewTest, ColourOnlyWhenAsked) {
   EXPECT_THAT(Shown(), HasSubstr("\x1b[32maccuracy 100.0%\x1b[0m"));
 }
 
-}  // namespace
+}  // namespace run_view_test
 }  // namespace ponder::deploy

@@ -21,7 +21,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::deploy {
-namespace {
+namespace supervisor_test {
 
 using What = ChildEvent::What;
 using ::testing::ContainsRegex;
@@ -342,5 +342,5 @@ TEST_F(SupervisorTest, NoOrphanSurvives) {
   }
 }
 
-}  // namespace
+}  // namespace supervisor_test
 }  // namespace ponder::deploy

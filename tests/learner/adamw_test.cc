@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::learner {
-namespace {
+namespace adamw_test {
 
 TEST(AdamW, AgreesWithLibTorch) {
   torch::manual_seed(5);
@@ -41,5 +41,5 @@ TEST(AdamW, AgreesWithLibTorch) {
   EXPECT_EQ(ours.step(), 50);
 }
 
-}  // namespace
+}  // namespace adamw_test
 }  // namespace ponder::learner

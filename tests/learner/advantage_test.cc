@@ -10,7 +10,7 @@
 #include "reward/advantage.h"
 
 namespace ponder::learner {
-namespace {
+namespace advantage_test {
 
 PolicyBatch RandomBatch(uint64_t seed) {
   Rng rng(seed, "learner_advantage_test");
@@ -149,5 +149,5 @@ TEST(KlEstimate, SlopesAgreeWithFiniteDifferences) {
   EXPECT_NEAR(KlEstimate(KlEstimator::kK2, -1, -3), 2, 1e-12);
 }
 
-}  // namespace
+}  // namespace advantage_test
 }  // namespace ponder::learner

@@ -16,7 +16,7 @@
 #include "learner_fixture.h"
 
 namespace ponder::learner {
-namespace {
+namespace checkpoint_test {
 
 namespace fs = std::filesystem;
 
@@ -134,5 +134,5 @@ TEST(TrainingCheckpoint, OneFlippedByteIsNamed) {
   }
 }
 
-}  // namespace
+}  // namespace checkpoint_test
 }  // namespace ponder::learner

@@ -17,7 +17,7 @@
 #include "tests/learner/pool_fixture.h"
 
 namespace ponder::learner {
-namespace {
+namespace curriculum_test {
 
 // `count` prompts each of: "a" at levels 1 to 3, "b" at level 1.
 std::vector<Prompt> TwoSources(int64_t count) {
@@ -242,5 +242,5 @@ TEST_F(CurriculumPool, WhatWasInFlightIsDrawnAgain) {
               ::testing::IsEmpty());
 }
 
-}  // namespace
+}  // namespace curriculum_test
 }  // namespace ponder::learner

@@ -17,7 +17,7 @@
 #include "tests/learner/pool_fixture.h"
 
 namespace ponder::learner {
-namespace {
+namespace learner_service_test {
 
 using ::testing::HasSubstr;
 
@@ -232,5 +232,5 @@ TEST_F(LearnerServiceTest, APortInUseIsNamed) {
             absl::StatusCode::kInvalidArgument);
 }
 
-}  // namespace
+}  // namespace learner_service_test
 }  // namespace ponder::learner

@@ -13,7 +13,7 @@
 #include "tests/learner/pool_fixture.h"
 
 namespace ponder::learner {
-namespace {
+namespace ledger_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -228,5 +228,5 @@ TEST_F(LedgerTest, AFullDiskSaysSoAndLosesNothing) {
   EXPECT_THAT(Ask("select count(*) from samples"), ElementsAre("2"));
 }
 
-}  // namespace
+}  // namespace ledger_test
 }  // namespace ponder::learner

@@ -22,7 +22,7 @@
 #include "tests/learner/learner_fixture.h"
 
 namespace ponder::learner {
-namespace {
+namespace lora_test {
 
 std::unique_ptr<LoraAdapters> MakeLora(moe::Decoder& decoder, int64_t rank = 3) {
   LoraAdapters::Options options;
@@ -235,5 +235,5 @@ TEST(Lora, WhatCannotBeAdaptedIsNamed) {
   EXPECT_TRUE(statuses[0].ok()) << statuses[0];
 }
 
-}  // namespace
+}  // namespace lora_test
 }  // namespace ponder::learner

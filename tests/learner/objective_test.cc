@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::learner {
-namespace {
+namespace objective_test {
 
 struct Case {
   PolicyBatch batch;
@@ -192,5 +192,5 @@ TEST(Objective, NllIsTheMeanOverTokens) {
   EXPECT_FLOAT_EQ(gradient.logprob[0], static_cast<float>(-1 / denominators.tokens));
 }
 
-}  // namespace
+}  // namespace objective_test
 }  // namespace ponder::learner

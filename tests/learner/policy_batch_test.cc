@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::learner {
-namespace {
+namespace policy_batch_test {
 
 Rollout MakeRollout(int64_t prompt_tokens, int64_t tokens) {
   Rollout rollout;
@@ -132,5 +132,5 @@ TEST(BroadcastBatch, EverybodyGetsRankZeros) {
   }
 }
 
-}  // namespace
+}  // namespace policy_batch_test
 }  // namespace ponder::learner

@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::learner {
-namespace {
+namespace policy_loss_test {
 
 struct Case {
   std::vector<double> logprob, old, advantage, weight;
@@ -178,5 +178,5 @@ TEST(CorrectionWeights, AgreeWithTheirDefinitions) {
   }
 }
 
-}  // namespace
+}  // namespace policy_loss_test
 }  // namespace ponder::learner

@@ -10,7 +10,7 @@
 #include "learner_fixture.h"
 
 namespace ponder::learner {
-namespace {
+namespace preference_loop_test {
 
 TEST(PreferenceLoss, IsMinusLogSigmoid) {
   double slope = 0;
@@ -104,5 +104,5 @@ TEST_P(Preferences, TheMarginIsSubtracted) {
 INSTANTIATE_TEST_SUITE_P(DpoAndRewardModel, Preferences, testing::Bool(),
                          [](const auto& info) { return info.param ? "dpo" : "rm"; });
 
-}  // namespace
+}  // namespace preference_loop_test
 }  // namespace ponder::learner

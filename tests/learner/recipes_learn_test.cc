@@ -15,7 +15,7 @@
 #include "proto/config.h"
 
 namespace ponder {
-namespace {
+namespace recipes_learn_test {
 
 // A response is `length` choices among `actions`; each is right with a reward of 1 / length, given
 // at the end and, with probability `noise`, drawn anew.
@@ -204,5 +204,5 @@ INSTANTIATE_TEST_SUITE_P(Table, Recipes,
                                          "gspo", "cispo", "vc_ppo", "vapo"),
                          [](const auto& info) { return info.param; });
 
-}  // namespace
+}  // namespace recipes_learn_test
 }  // namespace ponder

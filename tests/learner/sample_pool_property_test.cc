@@ -15,7 +15,7 @@
 #include "tests/learner/pool_fixture.h"
 
 namespace ponder::learner {
-namespace {
+namespace sample_pool_property_test {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
@@ -212,5 +212,5 @@ TEST_F(SamplePoolPropertyTest, SynchronousStepsArePureFunctionsOfSeedAndVerdicts
   }
 }
 
-}  // namespace
+}  // namespace sample_pool_property_test
 }  // namespace ponder::learner

@@ -15,7 +15,7 @@
 #include "tests/learner/pool_fixture.h"
 
 namespace ponder::learner {
-namespace {
+namespace sample_pool_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -427,5 +427,5 @@ TEST_F(SamplePoolTest, RefusesOptionsThatCannotWork) {
       HasSubstr("two prompts have the id 'p0'"));
 }
 
-}  // namespace
+}  // namespace sample_pool_test
 }  // namespace ponder::learner

@@ -4,7 +4,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::learner {
-namespace {
+namespace schedule_test {
 
 TEST(WarmupConstant, RisesThenStays) {
   EXPECT_DOUBLE_EQ(WarmupConstant(1, 4, 0), 0.25);
@@ -21,5 +21,5 @@ TEST(WarmupCosine, EndsAtTheMinimum) {
   EXPECT_NEAR(WarmupCosine(1, 0.1, 0, 1, 0), 1, 1e-12);
 }
 
-}  // namespace
+}  // namespace schedule_test
 }  // namespace ponder::learner

@@ -15,7 +15,7 @@
 #include "pool_fixture.h"
 
 namespace ponder::learner {
-namespace {
+namespace train_loop_test {
 
 using Json = nlohmann::json;
 
@@ -132,5 +132,5 @@ TEST_F(TrainLoopTest, ReferenceAndProximalAgreeWithThePolicyBeforeItMoves) {
   EXPECT_TRUE(lines[0].contains("corrected"));
 }
 
-}  // namespace
+}  // namespace train_loop_test
 }  // namespace ponder::learner

@@ -12,7 +12,7 @@
 #include "learner_fixture.h"
 
 namespace ponder::learner {
-namespace {
+namespace updater_test {
 
 struct Trace {
   std::vector<double> losses, grad_norms;
@@ -221,5 +221,5 @@ TEST(Updater, PolicyUpdateRaisesTheRewardedSequence) {
   EXPECT_TRUE(statuses[0].ok()) << statuses[0];
 }
 
-}  // namespace
+}  // namespace updater_test
 }  // namespace ponder::learner

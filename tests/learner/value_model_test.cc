@@ -14,7 +14,7 @@
 #include "learner_fixture.h"
 
 namespace ponder::learner {
-namespace {
+namespace value_model_test {
 
 TEST(ValueLoss, AgreesWithTheEquationAndItsSlope) {
   for (const double clip : {0.0, 0.2}) {
@@ -145,5 +145,5 @@ TEST(ValueModel, ResumesWithTheSameBits) {
   EXPECT_TRUE(statuses[0].ok()) << statuses[0];
 }
 
-}  // namespace
+}  // namespace value_model_test
 }  // namespace ponder::learner

@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::moe {
-namespace {
+namespace activation_pool_test {
 
 TEST(ActivationPool, UsesTheMemoryOfDroppedTensorsAgain) {
   ActivationPool pool;
@@ -57,5 +57,5 @@ TEST(ActivationPool, TensorsOutliveThePool) {
   EXPECT_EQ(tensor.sum().item<float>(), 0);
 }
 
-}  // namespace
+}  // namespace activation_pool_test
 }  // namespace ponder::moe

@@ -14,7 +14,7 @@
 #include "moe/model_files.h"
 
 namespace ponder::moe {
-namespace {
+namespace checkpoint_test {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
@@ -225,5 +225,5 @@ TEST(Safetensors, CutOrFlippedHeadersNeverCrash) {
   }
 }
 
-}  // namespace
+}  // namespace checkpoint_test
 }  // namespace ponder::moe

@@ -15,7 +15,7 @@
 #include "tests/moe/decoder_cases.h"
 
 namespace ponder::moe {
-namespace {
+namespace decoder_inference_test {
 
 constexpr uint64_t kSeed = 20240609;
 
@@ -115,5 +115,5 @@ TEST_P(DecoderInference, TheSameBitsWhenGreedy) { Compare({0, 1}, 1); }
 INSTANTIATE_TEST_SUITE_P(Variants, DecoderInference, ::testing::ValuesIn(DecoderCases()),
                          [](const auto& info) { return info.param.name; });
 
-}  // namespace
+}  // namespace decoder_inference_test
 }  // namespace ponder::moe

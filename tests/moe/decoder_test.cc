@@ -17,7 +17,7 @@
 #include "tests/moe/plain_decoder.h"
 
 namespace ponder::moe {
-namespace {
+namespace decoder_test {
 
 using ::testing::HasSubstr;
 
@@ -451,5 +451,5 @@ TEST(Decoder, BadInputIsNamed) {
   EXPECT_FALSE(decoder->Backward(stats->logprob.sum()).ok());
 }
 
-}  // namespace
+}  // namespace decoder_test
 }  // namespace ponder::moe

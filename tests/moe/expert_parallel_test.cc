@@ -17,7 +17,7 @@
 #include "tests/moe/decoder_cases.h"
 
 namespace ponder::moe {
-namespace {
+namespace expert_parallel_test {
 
 constexpr uint64_t kSeed = 20240608;
 
@@ -218,5 +218,5 @@ TEST(ExpertParallelErrors, AFailingCollectiveIsAStatusInForwardAndBackward) {
   }
 }
 
-}  // namespace
+}  // namespace expert_parallel_test
 }  // namespace ponder::moe

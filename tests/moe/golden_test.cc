@@ -19,7 +19,7 @@
 #include "nlohmann/json.hpp"
 
 namespace ponder::moe {
-namespace {
+namespace golden_test {
 
 using Json = nlohmann::json;
 
@@ -166,5 +166,5 @@ INSTANTIATE_TEST_SUITE_P(Families, Golden,
                                            "qwen3_moe"),
                          [](const auto& info) { return std::string(info.param); });
 
-}  // namespace
+}  // namespace golden_test
 }  // namespace ponder::moe

@@ -16,7 +16,7 @@
 #include "moe/checkpoint_files.h"
 
 namespace ponder::moe {
-namespace {
+namespace hostile_checkpoint_test {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
@@ -163,5 +163,5 @@ TEST_F(HostileCheckpoint, Configs) {
   ExpectError("a link to itself", {"config.json"});
 }
 
-}  // namespace
+}  // namespace hostile_checkpoint_test
 }  // namespace ponder::moe

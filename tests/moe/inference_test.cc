@@ -12,7 +12,7 @@
 #include "tests/moe/reference_decoder.h"
 
 namespace ponder::moe {
-namespace {
+namespace inference_test {
 
 using kernels::AttentionRow;
 
@@ -188,5 +188,5 @@ TEST(Inference, PackingNamesTheTensorThatDoesNotFit) {
   EXPECT_THAT(PackModel(pool, model).status().message(), ::testing::HasSubstr("I64"));
 }
 
-}  // namespace
+}  // namespace inference_test
 }  // namespace ponder::moe

@@ -1,13 +1,3 @@
-# Tests of ponder::moe.
-ponder_test(NAME moe_decoder TORCH
-  SOURCES decoder_test.cc decoder_cases.cc plain_decoder.cc
-  DEPS ponder::moe)
-ponder_test(NAME moe_expert_parallel TORCH
-  SOURCES expert_parallel_test.cc decoder_cases.cc
-  DEPS ponder::moe)
-ponder_test(NAME moe_decoder_inference TORCH
-  SOURCES decoder_inference_test.cc decoder_cases.cc
-  DEPS ponder::moe)
-ponder_test(NAME moe_activation_pool TORCH
-  SOURCES activation_pool_test.cc
+ponder_test(NAME moe_layers TORCH
+  SOURCES activation_pool_test.cc decoder_cases.cc decoder_inference_test.cc decoder_test.cc expert_parallel_test.cc plain_decoder.cc
   DEPS ponder::moe)

@@ -8,7 +8,7 @@
 #include "nlohmann/json.hpp"
 
 namespace ponder::moe {
-namespace {
+namespace model_config_test {
 
 using ::testing::HasSubstr;
 
@@ -211,5 +211,5 @@ TEST(ModelConfig, RopeFrequenciesAreGeometric) {
   EXPECT_FLOAT_EQ(inv_freq[3], 0.001f);
 }
 
-}  // namespace
+}  // namespace model_config_test
 }  // namespace ponder::moe

@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::moe {
-namespace {
+namespace weights_test {
 
 using ::testing::HasSubstr;
 
@@ -116,5 +116,5 @@ TEST(Weights, MatchesConfigNamesTheTensor) {
   EXPECT_THAT(weights->MatchesConfig(wide).message(), HasSubstr("experts.0.gate_proj"));
 }
 
-}  // namespace
+}  // namespace weights_test
 }  // namespace ponder::moe

@@ -13,7 +13,7 @@
 #include "proto/options.pb.h"
 
 namespace ponder {
-namespace {
+namespace config_test {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -329,5 +329,5 @@ TEST(ConfigKeys, EveryKeyButOneLetterIsFound) {
   }
 }
 
-}  // namespace
+}  // namespace config_test
 }  // namespace ponder

@@ -13,7 +13,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::proto {
-namespace {
+namespace convert_test {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -321,5 +321,5 @@ TEST(Convert, MendsTextThatIsNotUtf8) {
   EXPECT_EQ(parsed.extracted(), "4\uFFFD");
 }
 
-}  // namespace
+}  // namespace convert_test
 }  // namespace ponder::proto

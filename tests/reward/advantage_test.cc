@@ -9,7 +9,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::reward {
-namespace {
+namespace advantage_test {
 
 using ::testing::Each;
 using ::testing::ElementsAre;
@@ -113,5 +113,5 @@ TEST(Advantage, ExplainedVariance) {
   EXPECT_EQ(ExplainedVariance(std::vector<double>{1, 2, 3, 4}, std::vector<double>(4, 1.0)), 0);
 }
 
-}  // namespace
+}  // namespace advantage_test
 }  // namespace ponder::reward

@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::reward {
-namespace {
+namespace reward_test {
 
 using Outcome = Verdict::Outcome;
 
@@ -136,5 +136,5 @@ TEST(IsDegenerate, LooksAtAccuracyNotAtLength) {
   EXPECT_TRUE(IsDegenerate({}));
 }
 
-}  // namespace
+}  // namespace reward_test
 }  // namespace ponder::reward

@@ -13,7 +13,7 @@
 #include "verifier/remote.h"
 
 namespace ponder::verifier {
-namespace {
+namespace access_test {
 
 // Two authorities; of the first a certificate for this host and one for a client.
 constexpr char kMakeCertificates[] = R"(set -e; cd "$1"
@@ -133,5 +133,5 @@ TEST_F(AccessTest, SaysWhatDoesNotGoTogether) {
   EXPECT_TRUE(absl::IsInvalidArgument(StartStatus())) << StartStatus();
 }
 
-}  // namespace
+}  // namespace access_test
 }  // namespace ponder::verifier

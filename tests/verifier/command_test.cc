@@ -20,7 +20,7 @@
 #include "proto/verifier.grpc.pb.h"
 
 namespace ponder::verifier {
-namespace {
+namespace command_test {
 
 const char kBinary[] = PONDER_BINARY_DIR "/bin/ponder-verifier";
 
@@ -222,5 +222,5 @@ TEST_F(CommandTest, BrokenLineIsNamedAndExitOne) {
   EXPECT_THAT(Read("/err"), testing::HasSubstr("/missing"));
 }
 
-}  // namespace
+}  // namespace command_test
 }  // namespace ponder::verifier

@@ -12,7 +12,7 @@
 #include "nlohmann/json.hpp"
 
 namespace ponder::verifier {
-namespace {
+namespace offline_test {
 
 const Graders& Shipped() {
   static const Graders graders = MakeGraders();
@@ -113,5 +113,5 @@ TEST(Offline, SaysWhenItCantWrite) {
             absl::StatusCode::kUnavailable);
 }
 
-}  // namespace
+}  // namespace offline_test
 }  // namespace ponder::verifier

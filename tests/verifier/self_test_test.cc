@@ -8,7 +8,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::verifier {
-namespace {
+namespace self_test_test {
 
 TEST(SelfTest, ShippedGradersPass) {
   const Graders graders = MakeGraders();
@@ -36,5 +36,5 @@ TEST(SelfTest, EveryKindIsTried) {
   }
 }
 
-}  // namespace
+}  // namespace self_test_test
 }  // namespace ponder::verifier

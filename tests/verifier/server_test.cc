@@ -19,7 +19,7 @@
 #include "tests/verifier/server_fixture.h"
 
 namespace ponder::verifier {
-namespace {
+namespace server_test {
 
 using grpc::StatusCode;
 
@@ -322,5 +322,5 @@ TEST_F(ServerTest, SaysWhenThePortIsTaken) {
             absl::StatusCode::kInvalidArgument);
 }
 
-}  // namespace
+}  // namespace server_test
 }  // namespace ponder::verifier

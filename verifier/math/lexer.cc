@@ -18,7 +18,6 @@ using absl::ascii_isalpha;
 using absl::ascii_isdigit;
 using absl::ascii_isspace;
 
-constexpr size_t npos = absl::string_view::npos;
 constexpr size_t kMaxRowGap = 16;
 constexpr size_t kMaxCharDigits = 6;
 
@@ -204,7 +203,7 @@ class Lexer {
         at_ += 2;
         if (environments_ > 0) {
           const size_t close = Rest(at_).substr(0, kMaxRowGap).find(']');  // \\\\[2pt]
-          if (At(at_) == '[' && close != npos) at_ += close + 1;
+          if (At(at_) == '[' && close != absl::string_view::npos) at_ += close + 1;
           Emit(TokenType::kPunct, '\n');
         } else {
           space_ = true;
@@ -443,7 +442,8 @@ class Lexer {
       for (; IsPointedGroup(end); end += 4) token.text += std::string(text_.substr(end + 1, 3));
     }
     // 0,111: no thousands begin with a zero.
-    const bool listed = braces_ > 0 || (tokens_.size() > 1 && tokens_[tokens_.size() - 2].IsPunct(','));
+    const bool listed =
+        braces_ > 0 || (tokens_.size() > 1 && tokens_[tokens_.size() - 2].IsPunct(','));
     const bool comma = token.text == "0" && depth_ <= 0 && !listed && At(end) == ',' &&
                        ascii_isdigit(At(end + 1)) && At(SkipDigits(end + 1)) != ',';
     const bool point =

@@ -10,12 +10,12 @@
 namespace ponder::verifier::puzzle {
 namespace {
 
-constexpr int kMaxSize = 32;
+constexpr int kMaxSide = 32;
 
 }  // namespace
 
 Finding CheckSurvo(InstanceReader& in, absl::string_view answer) {
-  const int rows = in.Int("rows", 1, kMaxSize), cols = in.Int("cols", 1, kMaxSize);
+  const int rows = in.Int("rows", 1, kMaxSide), cols = in.Int("cols", 1, kMaxSide);
   const int most = rows * cols * rows * cols;
   const std::vector<int> row_sums = in.Ints("row_sums", rows, 0, most);
   const std::vector<int> col_sums = in.Ints("col_sums", cols, 0, most);
@@ -41,7 +41,7 @@ Finding CheckSurvo(InstanceReader& in, absl::string_view answer) {
 }
 
 Finding CheckNumbrix(InstanceReader& in, absl::string_view answer) {
-  const int n = in.Int("n", 1, kMaxSize);
+  const int n = in.Int("n", 1, kMaxSide);
   const std::vector<int> givens = in.Ints("givens", n * n, 0, n * n);
   if (!in.ok()) return BadInstance(in);
   const std::optional<std::vector<int>> cells = ReadGrid(answer, n, n);

@@ -12,7 +12,7 @@
 #include "tests/moe/reference_decoder.h"
 
 namespace ponder::actor {
-namespace {
+namespace engine_test {
 
 using ::testing::HasSubstr;
 
@@ -542,5 +542,5 @@ TEST(Engine, RefusesRequestsByName) {
   EXPECT_EQ(engine->pending(), 1);
 }
 
-}  // namespace
+}  // namespace engine_test
 }  // namespace ponder::actor

@@ -5,7 +5,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::actor {
-namespace {
+namespace kv_pages_test {
 
 TEST(KvPages, HandsOutEachPageOnceUpToItsCapacity) {
   KvPages pages(1000, 4096);  // several slabs, the last one short
@@ -50,5 +50,5 @@ TEST(KvPages, ACopyIsIndependent) {
   EXPECT_EQ(pages.data(b)[7], 7);
 }
 
-}  // namespace
+}  // namespace kv_pages_test
 }  // namespace ponder::actor

@@ -6,7 +6,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::actor {
-namespace {
+namespace prefix_cache_test {
 
 using Page = KvPages::Page;
 
@@ -120,5 +120,5 @@ TEST(PrefixCache, AgreesWithAMapOfPrefixes) {
   EXPECT_EQ(pages.free(), 24);
 }
 
-}  // namespace
+}  // namespace prefix_cache_test
 }  // namespace ponder::actor

@@ -17,7 +17,7 @@
 #include "tests/moe/reference_decoder.h"
 
 namespace ponder::actor {
-namespace {
+namespace soak_test {
 
 int64_t FromEnvironment(const char* name, int64_t otherwise) {
   const char* text = std::getenv(name);
@@ -198,5 +198,5 @@ TEST_P(SoakTest, EverySequenceIsWhatItWouldBeAlone) {
 INSTANTIATE_TEST_SUITE_P(Kinds, SoakTest,
                          ::testing::Values(Engine::KvOnSwap::kRecompute, Engine::KvOnSwap::kKeep));
 
-}  // namespace
+}  // namespace soak_test
 }  // namespace ponder::actor

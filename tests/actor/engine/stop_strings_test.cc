@@ -6,7 +6,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::actor {
-namespace {
+namespace stop_strings_test {
 
 TEST(StopStrings, ShowWhatComesBeforeTheFirstWhateverThePieces) {
   Rng rng(3, "stop_strings");
@@ -53,5 +53,5 @@ TEST(StopStrings, HoldBackOnlyWhatMayBeginAStopString) {
   EXPECT_TRUE(filter.stopped());
 }
 
-}  // namespace
+}  // namespace stop_strings_test
 }  // namespace ponder::actor

@@ -22,7 +22,7 @@
 #include "tests/moe/reference_decoder.h"
 
 namespace ponder::actor {
-namespace {
+namespace http_server_test {
 
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
@@ -352,5 +352,5 @@ TEST_F(HttpServerTest, ClientsThatGoAwayHarmNobody) {
   }
 }
 
-}  // namespace
+}  // namespace http_server_test
 }  // namespace ponder::actor

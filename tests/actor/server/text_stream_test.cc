@@ -6,7 +6,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::actor {
-namespace {
+namespace text_stream_test {
 
 TEST(Utf8Stream, ShowsWholeCharactersAndReplacesTheRest) {
   const std::string replaced = "\xEF\xBF\xBD";
@@ -80,5 +80,5 @@ TEST(TextStream, PartsThoughtsFromAnswersAndStopsBeforeStopStrings) {
   }
 }
 
-}  // namespace
+}  // namespace text_stream_test
 }  // namespace ponder::actor

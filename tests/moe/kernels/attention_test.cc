@@ -15,7 +15,7 @@
 #include "tests/moe/kernels/random_floats.h"
 
 namespace ponder::kernels {
-namespace {
+namespace attention_test {
 
 struct Case {
   int64_t heads, kv_heads, head_dim;
@@ -242,7 +242,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
                                          Case{4, 4, 64}, Case{6, 2, 20}, Case{40, 1, 16},
                                          Case{4, 1, 128}));
 
-TEST(InstructionSets, WithFmaAgreeOnEveryBitOfATile) {
+TEST(AttentionKernels, WithFmaAgreeOnEveryBitOfATile) {
   const isa::KernelTable* tables[] = {isa::FindKernels("avx512"), isa::FindKernels("avx2")};
   if (tables[0] == nullptr || tables[1] == nullptr) GTEST_SKIP() << "this machine has not both";
   for (const int64_t d : {8, 20, 64, 128}) {
@@ -264,5 +264,5 @@ TEST(InstructionSets, WithFmaAgreeOnEveryBitOfATile) {
   }
 }
 
-}  // namespace
+}  // namespace attention_test
 }  // namespace ponder::kernels

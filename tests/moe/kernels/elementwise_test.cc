@@ -13,7 +13,7 @@
 #include "tests/moe/kernels/random_floats.h"
 
 namespace ponder::kernels {
-namespace {
+namespace elementwise_test {
 
 constexpr int64_t kRows = 9;
 const int64_t kLengths[] = {1, 15, 16, 31, 33, 64, 100, 129};
@@ -233,7 +233,7 @@ TEST(Exp, IsTheExponentialToThreeUlp) {
   EXPECT_TRUE(std::isnan(y[5]));
 }
 
-TEST(InstructionSets, WithFmaAgreeOnEveryBitOfTheRowKernels) {
+TEST(ElementwiseKernels, WithFmaAgreeOnEveryBitOfTheRowKernels) {
   const isa::KernelTable* a = isa::FindKernels("avx512");
   const isa::KernelTable* b = isa::FindKernels("avx2");
   if (a == nullptr || b == nullptr) GTEST_SKIP() << "this machine has not both";
@@ -260,5 +260,5 @@ TEST(InstructionSets, WithFmaAgreeOnEveryBitOfTheRowKernels) {
   }
 }
 
-}  // namespace
+}  // namespace elementwise_test
 }  // namespace ponder::kernels

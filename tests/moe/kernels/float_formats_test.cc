@@ -9,7 +9,7 @@
 #include "tests/moe/kernels/random_floats.h"
 
 namespace ponder::kernels {
-namespace {
+namespace float_formats_test {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -91,5 +91,5 @@ TEST(FloatFormats, Q8IsWithinHalfAStep) {
   for (const int8_t value : block.values) EXPECT_EQ(value, 0);
 }
 
-}  // namespace
+}  // namespace float_formats_test
 }  // namespace ponder::kernels

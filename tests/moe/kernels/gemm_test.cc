@@ -13,7 +13,7 @@
 #include "tests/moe/kernels/random_floats.h"
 
 namespace ponder::kernels {
-namespace {
+namespace gemm_test {
 
 std::vector<float> Product(ThreadPool& pool, const std::vector<float>& a,
                            const std::vector<float>& b, int64_t m, int64_t k, int64_t n) {
@@ -158,7 +158,7 @@ TEST(GroupedGemm, GivesEachRowTheBitsOfItsExpertAlone) {
 }
 
 // Against the definition: std::fma in ascending k.
-TEST(InstructionSets, WithFmaGiveTheBitsOfTheChain) {
+TEST(GemmKernels, WithFmaGiveTheBitsOfTheChain) {
   constexpr int64_t kM = 17, kK = 700, kN = 45;
   const std::vector<float> a = RandomFloats(kM * kK, 12);
   const std::vector<float> b = RandomFloats(kK * kN, 13);
@@ -244,7 +244,7 @@ INSTANTIATE_TEST_SUITE_P(Types, NarrowWeights,
 
 // A row has the bits it has alone, in batches of 1, 7 and 64, whatever the instruction set and the
 // type of the weights.
-TEST(InstructionSets, GiveARowTheSameBitsInEveryBatch) {
+TEST(GemmKernels, GiveARowTheSameBitsInEveryBatch) {
   constexpr int64_t kK = 130, kN = 200;
   const std::vector<float> a = RandomFloats(64 * kK, 32);
   const std::vector<float> b = RandomFloats(kK * kN, 33);
@@ -272,11 +272,11 @@ TEST(InstructionSets, GiveARowTheSameBitsInEveryBatch) {
   }
 }
 
-TEST(InstructionSets, GenericIsAlwaysThereAndUnknownIsNot) {
+TEST(GemmKernels, GenericIsAlwaysThereAndUnknownIsNot) {
   EXPECT_NE(isa::FindKernels("generic"), nullptr);
   EXPECT_EQ(isa::FindKernels("avx1024"), nullptr);
   EXPECT_STREQ(KernelName(), isa::Kernels().name);
 }
 
-}  // namespace
+}  // namespace gemm_test
 }  // namespace ponder::kernels

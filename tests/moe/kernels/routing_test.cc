@@ -11,7 +11,7 @@
 #include "tests/moe/kernels/random_floats.h"
 
 namespace ponder::kernels {
-namespace {
+namespace routing_test {
 
 std::vector<double> PlainScores(const RouterOptions& options, const std::vector<double>& logits) {
   std::vector<double> scores;
@@ -158,5 +158,5 @@ TEST(CombineRows, UndoesGatherRowsUpToTheWeights) {
   }
 }
 
-}  // namespace
+}  // namespace routing_test
 }  // namespace ponder::kernels

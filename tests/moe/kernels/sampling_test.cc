@@ -14,7 +14,7 @@
 #include "tests/moe/kernels/random_floats.h"
 
 namespace ponder::kernels {
-namespace {
+namespace sampling_test {
 
 std::vector<float> Logits(int64_t vocab, uint32_t seed, float width) {
   std::vector<float> logits = RandomFloats(vocab, seed);
@@ -179,5 +179,5 @@ TEST(SampleToken, NeverPicksATokenOfNoProbability) {
   EXPECT_EQ(Sample(logits, {1, 1}, 0).logprob, 0);
 }
 
-}  // namespace
+}  // namespace sampling_test
 }  // namespace ponder::kernels

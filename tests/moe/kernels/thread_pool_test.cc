@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::kernels {
-namespace {
+namespace thread_pool_test {
 
 TEST(ThreadPool, VisitsEveryIndexOnce) {
   for (int threads : {1, 2, 5}) {
@@ -78,5 +78,5 @@ TEST(ThreadPool, StopsWhileItsThreadsWait) {
   }
 }
 
-}  // namespace
+}  // namespace thread_pool_test
 }  // namespace ponder::kernels

@@ -11,7 +11,7 @@
 #include "verifier/graders.h"
 
 namespace ponder::verifier {
-namespace {
+namespace choice_grader_test {
 
 Verdict Judge(const std::string& gold, const std::string& response) {
   return ChoiceGrader().Grade({gold, response}, absl::InfiniteFuture());
@@ -151,5 +151,5 @@ TEST(Choice, DecidedHacks) {
   EXPECT_EQ(cases, 36);
 }
 
-}  // namespace
+}  // namespace choice_grader_test
 }  // namespace ponder::verifier

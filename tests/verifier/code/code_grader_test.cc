@@ -20,7 +20,7 @@
 #include "nlohmann/json.hpp"
 
 namespace ponder::verifier {
-namespace {
+namespace code_grader_test {
 
 using Json = nlohmann::json;
 using Outcome = Verdict::Outcome;
@@ -286,5 +286,5 @@ TEST(CodeGrader, MasksWhatIsNotTheProgramsFault) {
   EXPECT_EQ(Grade("python", AddByStreams(), "<think>print(1)").outcome, Outcome::kUnparsable);
 }
 
-}  // namespace
+}  // namespace code_grader_test
 }  // namespace ponder::verifier

@@ -20,7 +20,7 @@
 #include "verifier/judge/judge_grader.h"
 
 namespace ponder::verifier {
-namespace {
+namespace judge_test {
 
 using Outcome = Verdict::Outcome;
 
@@ -297,5 +297,5 @@ TEST_F(HttpJudgeTest, WantsAUrl) {
     EXPECT_TRUE(absl::IsInvalidArgument(HttpChatModel::Create({url, "", "", 1}).status())) << url;
 }
 
-}  // namespace
+}  // namespace judge_test
 }  // namespace ponder::verifier

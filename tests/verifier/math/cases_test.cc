@@ -14,7 +14,7 @@
 #include "verifier/math/math_grader.h"
 
 namespace ponder::verifier {
-namespace {
+namespace cases_test {
 
 struct Count {
   int cases = 0;
@@ -144,5 +144,5 @@ TEST(Cases, HostileTextsEndAndNoneIsJudgedInSilence) {
   }
 }
 
-}  // namespace
+}  // namespace cases_test
 }  // namespace ponder::verifier

@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::verifier::math {
-namespace {
+namespace extract_test {
 
 using testing::ElementsAre;
 
@@ -84,5 +84,5 @@ TEST(Extract, IsLinear) {
   EXPECT_EQ(ExtractAnswer(std::string(4'000'000, '.')).source, AnswerSource::kLastLine);
 }
 
-}  // namespace
+}  // namespace extract_test
 }  // namespace ponder::verifier::math

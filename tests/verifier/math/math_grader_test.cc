@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::verifier {
-namespace {
+namespace math_grader_test {
 
 using Outcome = Verdict::Outcome;
 
@@ -522,5 +522,5 @@ TEST(MathGrader, SaysTheSameOnEveryThread) {
   for (std::thread& thread : threads) thread.join();
 }
 
-}  // namespace
+}  // namespace math_grader_test
 }  // namespace ponder::verifier

@@ -18,7 +18,7 @@
 #include "verifier/puzzle/checkers.h"
 
 namespace ponder::verifier {
-namespace {
+namespace puzzle_grader_test {
 
 using data::puzzle::Gold;
 using data::puzzle::Puzzle;
@@ -275,5 +275,5 @@ TEST(PuzzleGrader, AnyValidCompletionIsRight) {
   EXPECT_FALSE(Accepts(gold, "1 2 3 4\n3 4 1 2\n2 1 4 3\n4 3 1 2"));
 }
 
-}  // namespace
+}  // namespace puzzle_grader_test
 }  // namespace ponder::verifier

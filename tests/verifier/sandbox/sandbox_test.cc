@@ -13,7 +13,7 @@
 #include "verifier/sandbox/self_test.h"
 
 namespace ponder::verifier {
-namespace {
+namespace sandbox_test {
 
 TEST(Sandbox, HoldsItsSelfTest) {
   auto sandbox = Sandbox::Make({});
@@ -45,5 +45,5 @@ TEST(Sandbox, RemovesTheGroupsOfVerifiersThatWereKilled) {
   EXPECT_EQ(rmdir(root.c_str()), 0);
 }
 
-}  // namespace
+}  // namespace sandbox_test
 }  // namespace ponder::verifier

@@ -1,1 +1,0 @@
-ponder_test(NAME proto_config SOURCES config_test.cc DEPS ponder::proto)

@@ -1,1 +1,0 @@
-ponder_test(NAME proto_convert SOURCES convert_test.cc DEPS ponder::proto)
