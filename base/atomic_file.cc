@@ -1,11 +1,11 @@
 #include "base/atomic_file.h"
 
 #include <fcntl.h>
+#include <isa-l/crc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -21,27 +21,30 @@ namespace ponder {
 absl::Status ErrnoStatus(int error_number, absl::string_view what) {
   const std::string message = absl::StrCat(what, ": ", std::strerror(error_number));
   switch (error_number) {
-    case ENOENT: return absl::NotFoundError(message);
+    case ENOENT:
+      return absl::NotFoundError(message);
     case ENOSPC:
     case EDQUOT:
-    case EFBIG: return absl::ResourceExhaustedError(message);
+    case EFBIG:
+      return absl::ResourceExhaustedError(message);
     case EACCES:
     case EPERM:
-    case EROFS: return absl::PermissionDeniedError(message);
-    case EEXIST: return absl::AlreadyExistsError(message);
-    default: return absl::UnavailableError(message);
+    case EROFS:
+      return absl::PermissionDeniedError(message);
+    case EEXIST:
+      return absl::AlreadyExistsError(message);
+    default:
+      return absl::UnavailableError(message);
   }
 }
 
 uint32_t Crc32(absl::string_view bytes, uint32_t crc) {
-  uLong value = crc;
-  // crc32 takes a 32-bit length.
-  constexpr size_t kChunk = size_t{1} << 30;
-  for (size_t at = 0; at < bytes.size(); at += kChunk) {
-    const size_t n = std::min(kChunk, bytes.size() - at);
-    value = crc32(value, reinterpret_cast<const Bytef*>(bytes.data() + at), static_cast<uInt>(n));
-  }
-  return static_cast<uint32_t>(value);
+  // ISA-L's is the same as zlib's and many times as fast.
+  return crc32_gzip_refl(crc, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+}
+
+uint32_t CombineCrc32(uint32_t first, uint32_t second, uint64_t bytes) {
+  return static_cast<uint32_t>(crc32_combine(first, second, static_cast<z_off_t>(bytes)));
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
@@ -114,7 +117,8 @@ absl::Status AtomicFileWriter::Commit() {
   std::move(remover).Cancel();
   // The rename itself is durable once the folder is synced.
   const std::string folder = std::filesystem::path(path_).parent_path().string();
-  const int folder_fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int folder_fd =
+      open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder_fd >= 0) {
     fsync(folder_fd);
     close(folder_fd);

@@ -12,6 +12,8 @@ namespace ponder {
 
 // zlib's CRC-32, to be continued with `crc` from the bytes before.
 uint32_t Crc32(absl::string_view bytes, uint32_t crc = 0);
+// Of bytes with `first` and `bytes` more behind them with `second`.
+uint32_t CombineCrc32(uint32_t first, uint32_t second, uint64_t bytes);
 
 // The whole file. NotFound, PermissionDenied or DataLoss name the path.
 absl::StatusOr<std::string> ReadFile(const std::string& path);
@@ -20,8 +22,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path);
 // ResourceExhausted when the disk is full; nothing half-written stays behind.
 absl::Status WriteFileAtomic(const std::string& path, absl::string_view bytes);
 
-// WriteFileAtomic piece by piece, for what is too large to hold in memory at once. A machine; what has not been committed
-// when it is destroyed leaves no trace.
+// WriteFileAtomic piece by piece, for what is too large to hold in memory at once. A machine; what
+// has not been committed when it is destroyed leaves no trace.
 class AtomicFileWriter {
  public:
   static absl::StatusOr<AtomicFileWriter> Open(const std::string& path);
@@ -43,7 +45,8 @@ class AtomicFileWriter {
 // Makes the folder and its parents.
 absl::Status MakeFolder(const std::string& path);
 
-// errno as a Status: ENOENT -> NotFound, ENOSPC -> ResourceExhausted, EACCES/EROFS -> PermissionDenied.
+// errno as a Status: ENOENT -> NotFound, ENOSPC -> ResourceExhausted, EACCES/EROFS ->
+// PermissionDenied.
 absl::Status ErrnoStatus(int error_number, absl::string_view what);
 
 }  // namespace ponder

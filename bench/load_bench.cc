@@ -1,9 +1,12 @@
 // How fast a checkpoint is loaded until it can generate, beside how fast its bytes come out of the
-// page cache, as one line of JSON. Loading twice shows what memory it takes: the packed weights,
-// and pages of the files that the kernel may drop at any time.
+// page cache, as one line of JSON: read() into one buffer that is used again and again, and into
+// fresh memory, which a model has to fill: of the files' size in huge pages, and of 64 MB in small
+// ones. The best of three rounds, one after the other: a virtual machine's host gives memory that
+// nobody has used for some seconds at a tenth of the speed. Also what memory loading takes.
 //
 //   bench_load FOLDER [THREADS]
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +28,8 @@
 namespace ponder {
 namespace {
 
+constexpr size_t kSample = 64 << 20;
+
 // Bytes in gigabytes of "VmHWM:  123 kB" and the like in /proc/self/status.
 double StatusGb(const std::string& key) {
   std::ifstream status("/proc/self/status");
@@ -39,44 +44,70 @@ double StatusGb(const std::string& key) {
   return 0;
 }
 
-// Reads the files through one buffer; seconds.
-double ReadSeconds(const moe::CheckpointFiles& files) {
-  std::vector<char> buffer(1 << 20);
+// Reads at most `bytes` of the files into memory from `place` on, which advances, or again and
+// again into the same. Bytes a second.
+double ReadRate(const moe::CheckpointFiles& files, size_t bytes, char* place, bool advances) {
+  constexpr size_t kPiece = 1 << 20;
+  size_t done = 0;
   const absl::Time start = absl::Now();
-  for (const std::string& name : files.names()) {
-    const int fd = open((files.folder() + "/" + name).c_str(), O_RDONLY | O_CLOEXEC);
-    while (read(fd, buffer.data(), buffer.size()) > 0) {
+  for (size_t i = 0; i < files.names().size(); ++i) {
+    const int fd = open(files.path(i).c_str(), O_RDONLY | O_CLOEXEC);
+    for (ssize_t n = 0;
+         done < bytes && (n = read(fd, place, std::min(kPiece, bytes - done))) > 0;) {
+      if (advances) place += n;
+      done += static_cast<size_t>(n);
     }
     close(fd);
   }
-  return absl::ToDoubleSeconds(absl::Now() - start);
+  return static_cast<double>(done) / absl::ToDoubleSeconds(absl::Now() - start);
 }
+
+// Into memory that the system has not yet given us.
+double ReadFreshRate(const moe::CheckpointFiles& files, size_t bytes, bool huge) {
+  const size_t mapped = bytes + (2 << 20);
+  void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return 0;
+  madvise(memory, mapped, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  const double rate = ReadRate(files, bytes, static_cast<char*>(memory), /*advances=*/true);
+  munmap(memory, mapped);
+  return rate;
+}
+
+// From here on VmHWM is the peak.
+void ForgetPeak() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 absl::Status Measure(const std::string& folder, int threads) {
   PONDER_ASSIGN_OR_RETURN(const auto files, moe::CheckpointFiles::Open(folder));
-  double bytes = 0;
-  for (size_t i = 0; i < files->names().size(); ++i)
-    bytes += static_cast<double>(files->file(i).bytes().size());
+  size_t bytes = 0;
+  for (size_t i = 0; i < files->names().size(); ++i) bytes += files->file(i).bytes().size();
   kernels::ThreadPool pool(threads);
-  double read_seconds = 1e9, open_seconds = 1e9, load_seconds = 1e9, packed_gb = 0;
-  ReadSeconds(*files);  // into the page cache
+  std::vector<char> buffer(1 << 20);
+  double read = 0, fresh_small = 0, fresh_huge = 0, load = 0;
+  double open_seconds = 1e9, packed_gb = 0, peak_gb = 0;
+  ReadRate(*files, bytes, buffer.data(), false);  // into the page cache
   for (int round = 0; round < 3; ++round) {
-    read_seconds = std::min(read_seconds, ReadSeconds(*files));
+    read = std::max(read, ReadRate(*files, bytes, buffer.data(), false));
+    fresh_small = std::max(fresh_small, ReadFreshRate(*files, std::min(bytes, kSample), false));
+    fresh_huge = std::max(fresh_huge, ReadFreshRate(*files, bytes, true));
+    ForgetPeak();
     const double before = StatusGb("RssAnon:");
     const absl::Time start = absl::Now();
     PONDER_ASSIGN_OR_RETURN(moe::Model model, moe::LoadModel(folder));
     const absl::Time opened = absl::Now();
     PONDER_ASSIGN_OR_RETURN(const auto packed, moe::PackModel(pool, model));
-    load_seconds = std::min(load_seconds, absl::ToDoubleSeconds(absl::Now() - start));
+    const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+    load = std::max(load, static_cast<double>(bytes) / seconds);
     open_seconds = std::min(open_seconds, absl::ToDoubleSeconds(opened - start));
-    // Later rounds use again what the first one gave back.
-    if (round == 0) packed_gb = StatusGb("RssAnon:") - before;
+    packed_gb = std::max(packed_gb, StatusGb("RssAnon:") - before);
+    peak_gb = std::max(peak_gb, StatusGb("VmHWM:"));
   }
   std::printf(
-      "{\"gb\": %.3f, \"threads\": %d, \"read_gb_per_s\": %.2f, \"load_gb_per_s\": %.2f, "
-      "\"open_seconds\": %.3f, \"resident_gb\": %.3f, \"peak_with_file_pages_gb\": %.3f}\n",
-      bytes / 1e9, threads, bytes / read_seconds / 1e9, bytes / load_seconds / 1e9, open_seconds,
-      packed_gb, StatusGb("VmHWM:"));
+      "{\"gb\": %.3f, \"threads\": %d, \"read_gb_per_s\": %.2f, \"read_fresh_gb_per_s\": %.2f, "
+      "\"read_fresh_small_pages_gb_per_s\": %.2f, \"load_gb_per_s\": %.2f, "
+      "\"open_seconds\": %.3f, \"resident_gb\": %.3f, \"peak_gb\": %.3f}\n",
+      static_cast<double>(bytes) / 1e9, threads, read / 1e9, fresh_huge / 1e9, fresh_small / 1e9,
+      load / 1e9, open_seconds, packed_gb, peak_gb);
   return absl::OkStatus();
 }
 

@@ -3,7 +3,7 @@
 set -euo pipefail
 packages=(g++ cmake ninja-build ccache pkg-config clang libtorch-dev libgrpc++-dev libgrpc-dev protobuf-compiler protobuf-compiler-grpc
   libprotobuf-dev libabsl-dev libopenmpi-dev openmpi-bin libgtest-dev libgmock-dev libbenchmark-dev libyaml-cpp-dev
-  nlohmann-json3-dev libcli11-dev libspdlog-dev libsqlite3-dev sqlite3 zlib1g-dev
+  nlohmann-json3-dev libcli11-dev libspdlog-dev libsqlite3-dev sqlite3 zlib1g-dev libisal-dev
   libflint-dev libflint-arb-dev libseccomp-dev python3-minimal python3 bubblewrap
   libcpp-httplib-dev openssl python3-grpcio python3-protobuf
   libpcre2-dev libicu-dev)

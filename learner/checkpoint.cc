@@ -24,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr absl::string_view kMoments[] = {"exp_avg.", "exp_avg_sq."};
+constexpr char kStateFile[] = "state.json";
 constexpr char kOptimizerFile[] = "optimizer.safetensors";
 constexpr char kValueFile[] = "value.safetensors";
 constexpr char kValueOptimizerFile[] = "value_optimizer.safetensors";
@@ -167,16 +168,16 @@ absl::Status SaveTraining(const std::string& folder, const TrainState& state, mo
   PONDER_RETURN_IF_ERROR(MakeFolder(folder));
   moe::FolderFiles files = moe::ModelFiles({decoder.config(), std::move(weights)}, carried);
   if (lora == nullptr) {
-    files[kOptimizerFile] = moe::SafetensorsBytes(*moments);
+    files[kOptimizerFile] = moe::TensorsFile(moments);
   } else {
     files.merge(lora->Files());
     files[LoraAdapters::kOptimizerFile] = lora->OptimizerFile(optimizer);
   }
   if (value != nullptr) {
-    files[kValueFile] = moe::SafetensorsBytes(*value_weights);
-    files[kValueOptimizerFile] = moe::SafetensorsBytes(*value_moments);
+    files[kValueFile] = moe::TensorsFile(value_weights);
+    files[kValueOptimizerFile] = moe::TensorsFile(value_moments);
   }
-  files["state.json"] = json.dump(2) + "\n";
+  files[kStateFile] = json.dump(2) + "\n";
   PONDER_RETURN_IF_ERROR(moe::WriteCheckedFolder(
       absl::StrCat(folder, "/", absl::StrFormat("step-%06d", state.step)), files));
   PONDER_ASSIGN_OR_RETURN(const std::vector<std::string> all, ListCheckpoints(folder));
@@ -195,8 +196,8 @@ absl::StatusOr<std::optional<std::string>> NewestCheckpoint(const std::string& f
 }
 
 absl::StatusOr<TrainState> LoadTrainState(const std::string& checkpoint) {
-  const std::string path = checkpoint + "/state.json";
-  PONDER_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  const std::string path = absl::StrCat(checkpoint, "/", kStateFile);
+  PONDER_ASSIGN_OR_RETURN(const std::string text, moe::ReadCheckedFile(checkpoint, kStateFile));
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   TrainState state;
   for (const auto& [key, value] : {std::pair<const char*, int64_t*>{"step", &state.step},
@@ -216,25 +217,19 @@ absl::StatusOr<TrainState> LoadTrainState(const std::string& checkpoint) {
 
 namespace {
 
-absl::StatusOr<std::shared_ptr<const moe::Weights>> ReadTensors(const std::string& path) {
-  PONDER_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path));
-  return moe::ParseSafetensors(std::move(bytes), path);
-}
-
-absl::Status LoadMoments(const std::string& path, const moe::Decoder& decoder, AdamW* optimizer) {
-  PONDER_ASSIGN_OR_RETURN(const auto tensors, ReadTensors(path));
+absl::Status LoadMoments(const std::string& folder, const std::string& file,
+                         const moe::Decoder& decoder, AdamW* optimizer) {
+  PONDER_ASSIGN_OR_RETURN(const auto tensors, moe::OpenTensors(folder, file));
+  const std::string path = absl::StrCat(folder, "/", file);
   const absl::Span<const moe::Parameter> parameters = decoder.parameters();
   for (size_t i = 0; i < parameters.size(); ++i) {
     for (size_t which = 0; which < 2; ++which) {
       const std::string name = absl::StrCat(kMoments[which], parameters[i].name);
       at::Tensor& moment = MomentOf(optimizer->moments()[i], which);
-      const absl::StatusOr<absl::Span<const float>> values = tensors->F32(name);
-      if (!values.ok()) return Annotate(values.status(), path);
-      if (static_cast<int64_t>(values->size()) != moment.numel()) {
-        return absl::DataLossError(absl::StrCat(path, ": ", name, " has ", values->size(),
-                                                " values, the model needs ", moment.numel()));
-      }
-      std::copy(values->begin(), values->end(), moment.data_ptr<float>());
+      const absl::Status status = tensors->CopyF32(
+          name, absl::MakeSpan(moment.data_ptr<float>(), static_cast<size_t>(moment.numel())));
+      if (absl::IsDataLoss(status)) return status;  // names the file
+      if (!status.ok()) return Annotate(status, path);
     }
   }
   return absl::OkStatus();
@@ -244,15 +239,13 @@ absl::Status LoadMoments(const std::string& path, const moe::Decoder& decoder, A
 
 absl::Status LoadOptimizer(const std::string& checkpoint, const moe::Decoder& decoder,
                            AdamW* optimizer) {
-  return LoadMoments(absl::StrCat(checkpoint, "/", kOptimizerFile), decoder, optimizer);
+  return LoadMoments(checkpoint, kOptimizerFile, decoder, optimizer);
 }
 
 absl::Status LoadValueModel(const std::string& checkpoint, ValueModel* value) {
-  const std::string path = absl::StrCat(checkpoint, "/", kValueFile);
-  PONDER_ASSIGN_OR_RETURN(const auto weights, ReadTensors(path));
-  PONDER_RETURN_IF_ERROR(Annotate(value->decoder().Load(*weights), path));
-  return LoadMoments(absl::StrCat(checkpoint, "/", kValueOptimizerFile), value->decoder(),
-                     &value->optimizer());
+  PONDER_ASSIGN_OR_RETURN(const auto weights, moe::OpenTensors(checkpoint, kValueFile));
+  PONDER_RETURN_IF_ERROR(Annotate(value->decoder().Load(*weights), kValueFile));
+  return LoadMoments(checkpoint, kValueOptimizerFile, value->decoder(), &value->optimizer());
 }
 
 }  // namespace ponder::learner

@@ -66,8 +66,10 @@ std::string TensorFile(const std::vector<NamedTensor>& tensors) {
   return moe::SafetensorsBytes(**weights);
 }
 
-absl::Status ReadTensors(const std::string& path, const std::vector<NamedTensor>& tensors) {
-  PONDER_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path));
+absl::Status ReadTensors(const std::string& folder, const std::string& name,
+                         const std::vector<NamedTensor>& tensors) {
+  PONDER_ASSIGN_OR_RETURN(std::string bytes, moe::ReadCheckedFile(folder, name));
+  const std::string path = absl::StrCat(folder, "/", name);
   PONDER_ASSIGN_OR_RETURN(const auto file, moe::ParseSafetensors(std::move(bytes), path));
   if (file->manifest().tensors.size() != tensors.size()) {
     return absl::DataLossError(absl::StrCat(path, ": has ", file->manifest().tensors.size(),
@@ -210,7 +212,7 @@ absl::Status LoraAdapters::Load(const std::string& folder, AdamW* optimizer) {
   for (const moe::Parameter& parameter : parameters_) {
     tensors.push_back({parameter.name, parameter.tensor.detach()});
   }
-  PONDER_RETURN_IF_ERROR(ReadTensors(absl::StrCat(folder, "/", kModelFile), tensors));
+  PONDER_RETURN_IF_ERROR(ReadTensors(folder, kModelFile, tensors));
   if (optimizer != nullptr) {
     std::vector<NamedTensor> moments;
     for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -218,7 +220,7 @@ absl::Status LoraAdapters::Load(const std::string& folder, AdamW* optimizer) {
       moments.push_back({absl::StrCat("exp_avg.", parameters_[i].name), of.exp_avg});
       moments.push_back({absl::StrCat("exp_avg_sq.", parameters_[i].name), of.exp_avg_sq});
     }
-    PONDER_RETURN_IF_ERROR(ReadTensors(absl::StrCat(folder, "/", kOptimizerFile), moments));
+    PONDER_RETURN_IF_ERROR(ReadTensors(folder, kOptimizerFile, moments));
   }
   Merge();
   decoder_.WeightsChanged();

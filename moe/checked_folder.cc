@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/atomic_file.h"
 #include "base/check.h"
@@ -22,19 +23,14 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-using Checksums = std::map<std::string, std::string>;
 
 std::string HexText(uint32_t crc32) { return absl::StrCat(absl::Hex(crc32, absl::kZeroPad8)); }
-std::string HexCrc32(absl::string_view bytes) { return HexText(Crc32(bytes)); }
 
-// The one text that these checksums have: any other byte in checksums.json is damage.
-std::string ChecksumsText(const Checksums& crc32) {
-  Json files = Json::object();
-  for (const auto& [name, crc] : crc32) files[name] = crc;
-  Json json;
-  json["crc32"] = files;
-  json["crc32_of_this_list"] = HexCrc32(files.dump());
-  return json.dump(2) + "\n";
+// 0 for what is not a number: the text of the whole list is compared too.
+uint32_t FromHex(const Json& crc) {
+  uint32_t value = 0;
+  if (!crc.is_string() || !absl::SimpleHexAtoi(crc.get<std::string>(), &value)) return 0;
+  return value;
 }
 
 absl::Status SyncFolder(const std::string& folder) {
@@ -98,26 +94,6 @@ absl::Status SwapIn(const std::string& fresh, const std::string& folder) {
   return RemoveFolder(old);
 }
 
-absl::Status WriteFiles(const std::string& folder, const FolderFiles& files) {
-  PONDER_RETURN_IF_ERROR(MakeFolder(folder));
-  Checksums crc32;
-  for (const auto& [name, file] : files) {
-    PONDER_CHECK(name.find('/') == std::string::npos && name != kChecksumsFile, "file name ", name);
-    PONDER_ASSIGN_OR_RETURN(AtomicFileWriter writer,
-                            AtomicFileWriter::Open(absl::StrCat(folder, "/", name)));
-    PONDER_RETURN_IF_ERROR(writer.Append(file.text));
-    uint32_t crc = Crc32(file.text);
-    for (const absl::Span<const uint8_t> part : file.parts) {
-      const absl::string_view bytes(reinterpret_cast<const char*>(part.data()), part.size());
-      PONDER_RETURN_IF_ERROR(writer.Append(bytes));
-      crc = Crc32(bytes, crc);
-    }
-    PONDER_RETURN_IF_ERROR(writer.Commit());
-    crc32[name] = HexText(crc);
-  }
-  return WriteFileAtomic(absl::StrCat(folder, "/", kChecksumsFile), ChecksumsText(crc32));
-}
-
 }  // namespace
 
 absl::Status WriteCheckedFolder(const std::string& requested, const FolderFiles& files) {
@@ -127,11 +103,53 @@ absl::Status WriteCheckedFolder(const std::string& requested, const FolderFiles&
   PONDER_RETURN_IF_ERROR(MayReplace(folder));
   const std::string fresh = absl::StrCat(folder, ".partial");
   absl::Status status = RemoveFolder(fresh);  // of a crash
-  if (status.ok()) status = WriteFiles(fresh, files);
+  if (status.ok()) status = MakeFolder(fresh);
+  FolderChecksums checksums(fresh);
+  for (const auto& [name, file] : files)
+    if (status.ok()) status = checksums.Write(name, file);
+  if (status.ok()) {
+    status = WriteFileAtomic(absl::StrCat(fresh, "/", kChecksumsFile), checksums.Text());
+  }
   if (status.ok()) status = SwapIn(fresh, folder);
   if (status.ok()) status = SyncFolder(fs::path(folder).parent_path().string());
   if (!status.ok()) RemoveFolder(fresh).IgnoreError();  // the first error is the one to tell
   return Annotate(status, absl::StrCat("can't save ", requested));
+}
+
+std::string FolderChecksums::Text() const {
+  Json lists;
+  lists["crc32"] = Json::object();
+  for (const auto& [name, crc] : crc32_) lists["crc32"][name] = HexText(crc);
+  if (!crc32_of_parts_.empty()) lists["crc32_of_parts"] = Json::object();
+  for (const auto& [name, parts] : crc32_of_parts_) {
+    Json list = Json::array();
+    for (const uint32_t crc : parts) list.push_back(HexText(crc));
+    lists["crc32_of_parts"][name] = std::move(list);
+  }
+  // Without parts, what these lists had before there were any.
+  const Json& all = crc32_of_parts_.empty() ? lists["crc32"] : lists;
+  const std::string crc_of_lists = HexText(Crc32(all.dump()));
+  lists["crc32_of_this_list"] = crc_of_lists;
+  return lists.dump(2) + "\n";
+}
+
+absl::Status FolderChecksums::Write(const std::string& name, const FolderFile& file) {
+  PONDER_CHECK(name.find('/') == std::string::npos && name != kChecksumsFile, "file name ", name);
+  PONDER_ASSIGN_OR_RETURN(AtomicFileWriter writer,
+                          AtomicFileWriter::Open(absl::StrCat(folder_, "/", name)));
+  PONDER_RETURN_IF_ERROR(writer.Append(file.text));
+  uint32_t crc = Crc32(file.text);
+  std::vector<uint32_t> parts = {crc};
+  for (const absl::Span<const uint8_t> part : file.parts) {
+    const absl::string_view bytes(reinterpret_cast<const char*>(part.data()), part.size());
+    PONDER_RETURN_IF_ERROR(writer.Append(bytes));
+    parts.push_back(Crc32(bytes));
+    crc = CombineCrc32(crc, parts.back(), bytes.size());
+  }
+  PONDER_RETURN_IF_ERROR(writer.Commit());
+  crc32_[name] = crc;
+  if (!file.parts.empty()) crc32_of_parts_[name] = std::move(parts);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<FolderChecksums> FolderChecksums::Read(const std::string& folder) {
@@ -141,24 +159,38 @@ absl::StatusOr<FolderChecksums> FolderChecksums::Read(const std::string& folder)
   if (absl::IsNotFound(text.status())) return checksums;
   PONDER_RETURN_IF_ERROR(text.status());
   const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_object() && json.contains("crc32") && json["crc32"].is_object()) {
-    for (const auto& [name, crc] : json["crc32"].items()) {
-      if (crc.is_string()) checksums.crc32_[name] = crc.get<std::string>();
-    }
-    if (ChecksumsText(checksums.crc32_) == *text) return checksums;
+  const Json files = json.is_object() ? json.value("crc32", Json()) : Json();
+  const Json parts = json.is_object() ? json.value("crc32_of_parts", Json()) : Json();
+  if (files.is_object()) {
+    for (const auto& [name, crc] : files.items()) checksums.crc32_[name] = FromHex(crc);
   }
+  if (parts.is_object()) {
+    for (const auto& [name, list] : parts.items()) {
+      std::vector<uint32_t>& crcs = checksums.crc32_of_parts_[name];
+      for (const Json& crc : list) crcs.push_back(FromHex(crc));
+    }
+  }
+  if (files.is_object() && checksums.Text() == *text) return checksums;
   return absl::DataLossError(absl::StrCat(path, " is damaged; restore the folder from a copy"));
+}
+
+absl::Status FolderChecksums::Damaged(absl::string_view what, uint64_t bytes, uint32_t crc,
+                                      uint32_t expected) {
+  return absl::DataLossError(absl::StrCat(what, " is damaged (", bytes, " bytes, CRC-32 ",
+                                          HexText(crc), ", expected ", HexText(expected),
+                                          "); restore the folder from a copy"));
+}
+
+absl::Status FolderChecksums::CheckBytes(absl::string_view bytes, uint32_t expected,
+                                         absl::string_view what) {
+  const uint32_t crc = Crc32(bytes);
+  return crc == expected ? absl::OkStatus() : Damaged(what, bytes.size(), crc, expected);
 }
 
 absl::Status FolderChecksums::Check(const std::string& name, absl::string_view bytes) const {
   if (crc32_.empty()) return absl::OkStatus();
   PONDER_RETURN_IF_ERROR(CheckListed(name));
-  const std::string& expected = crc32_.at(name);
-  const std::string crc = HexCrc32(bytes);
-  if (crc == expected) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(folder_, "/", name, " is damaged (", bytes.size(),
-                                          " bytes, CRC-32 ", crc, ", expected ", expected,
-                                          "); restore the folder from a copy"));
+  return CheckBytes(bytes, crc32_.at(name), absl::StrCat(folder_, "/", name));
 }
 
 absl::StatusOr<std::string> FolderChecksums::ReadFile(const std::string& name) const {
@@ -176,6 +208,16 @@ absl::Status FolderChecksums::CheckListed(const std::string& name) const {
   if (crc32_.empty() || crc32_.count(name) > 0) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(folder_, "/", name, " is not listed in ", kChecksumsFile,
                                           "; restore the folder from a copy"));
+}
+
+absl::Span<const uint32_t> FolderChecksums::crc32_of_parts(const std::string& name) const {
+  const auto found = crc32_of_parts_.find(name);
+  return found == crc32_of_parts_.end() ? absl::Span<const uint32_t>() : found->second;
+}
+
+absl::StatusOr<std::string> ReadCheckedFile(const std::string& folder, const std::string& name) {
+  PONDER_ASSIGN_OR_RETURN(const FolderChecksums checksums, FolderChecksums::Read(folder));
+  return checksums.ReadFile(name);
 }
 
 }  // namespace ponder::moe

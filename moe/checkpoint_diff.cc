@@ -29,7 +29,9 @@ std::optional<std::vector<float>> Floats(const CheckpointFiles::Tensor& tensor) 
     int64_t elements = 1;
     for (const int64_t size : spec.shape) elements *= size;
     std::vector<float> values(static_cast<size_t>(elements));
-    CopyAsFloats(spec, {tensor.bytes, {}, 0, 0}, absl::MakeSpan(values));
+    TensorBytes bytes;
+    bytes.data = tensor.bytes;
+    CopyAsFloats(spec, bytes, /*first=*/0, absl::MakeSpan(values));
     return values;
   }
   return std::nullopt;

@@ -47,7 +47,8 @@ absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::string& 
 
 absl::StatusOr<std::shared_ptr<const CheckpointFiles>> CheckpointFiles::Open(
     const std::string& folder) {
-  std::shared_ptr<CheckpointFiles> files(new CheckpointFiles(folder));
+  PONDER_ASSIGN_OR_RETURN(FolderChecksums checksums, FolderChecksums::Read(folder));
+  std::shared_ptr<CheckpointFiles> files(new CheckpointFiles(folder, std::move(checksums)));
   std::error_code ignored;
   const std::string index_path = absl::StrCat(folder, "/", kIndexFile);
   if (std::filesystem::exists(absl::StrCat(folder, "/", kWeightsFile), ignored) ||
@@ -63,13 +64,34 @@ absl::StatusOr<std::shared_ptr<const CheckpointFiles>> CheckpointFiles::Open(
   return files;
 }
 
+absl::StatusOr<std::shared_ptr<const CheckpointFiles>> CheckpointFiles::OpenFile(
+    const std::string& folder, const std::string& name) {
+  PONDER_ASSIGN_OR_RETURN(FolderChecksums checksums, FolderChecksums::Read(folder));
+  std::shared_ptr<CheckpointFiles> files(new CheckpointFiles(folder, std::move(checksums)));
+  PONDER_RETURN_IF_ERROR(files->Add(name));
+  return files;
+}
+
 absl::Status CheckpointFiles::Add(const std::string& name) {
   const std::string path = absl::StrCat(folder_, "/", name);
   PONDER_ASSIGN_OR_RETURN(auto file, MappedFile::Open(path));
   const absl::string_view bytes = file->bytes();
+  PONDER_RETURN_IF_ERROR(checksums_.CheckListed(name));
+  const absl::Span<const uint32_t> parts = checksums_.crc32_of_parts(name);
+  if (parts.empty()) PONDER_RETURN_IF_ERROR(checksums_.CheckFile(name));
   auto header = ParseSafetensorsHeader(bytes);
   if (!header.ok()) return Annotate(header.status(), path);
-  for (SafetensorsTensor& spec : header->tensors) {
+  if (!parts.empty()) {
+    PONDER_RETURN_IF_ERROR(FolderChecksums::CheckBytes(
+        bytes.substr(0, header->data_begin), parts[0], absl::StrCat("the header of ", path)));
+    if (parts.size() != header->tensors.size() + 1) {
+      return absl::DataLossError(
+          absl::StrCat(path, " has ", header->tensors.size(), " tensors, but ", kChecksumsFile,
+                       " lists ", parts.size() - 1, "; restore the folder from a copy"));
+    }
+  }
+  for (size_t i = 0; i < header->tensors.size(); ++i) {
+    SafetensorsTensor& spec = header->tensors[i];
     if (!place_.emplace(spec.name, tensors_.size()).second) {
       return absl::DataLossError(
           absl::StrCat(path, ": tensor ", spec.name, " is in another file too"));
@@ -78,10 +100,12 @@ absl::Status CheckpointFiles::Add(const std::string& name) {
     Tensor tensor;
     tensor.bytes = {data + spec.begin, static_cast<size_t>(spec.end - spec.begin)};
     tensor.file = names_.size();
+    if (!parts.empty()) tensor.crc32 = parts[i + 1];
     tensor.spec = std::move(spec);
     tensors_.push_back(std::move(tensor));
   }
   names_.push_back(name);
+  paths_.push_back(path);
   files_.push_back(std::move(file));
   return absl::OkStatus();
 }
@@ -95,6 +119,14 @@ absl::Status CheckpointFiles::CheckIndex(const std::map<std::string, std::string
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckpointFiles::Check(const Tensor& tensor) const {
+  if (!tensor.crc32.has_value()) return absl::OkStatus();
+  const auto* data = reinterpret_cast<const char*>(tensor.bytes.data());
+  return FolderChecksums::CheckBytes(
+      {data, tensor.bytes.size()}, *tensor.crc32,
+      absl::StrCat(paths_[tensor.file], ": tensor ", tensor.spec.name));
 }
 
 const CheckpointFiles::Tensor* CheckpointFiles::Find(const std::string& name) const {

@@ -1,5 +1,5 @@
-// MappedFile: a whole file, read-only, as memory that the system reads when it is touched. A machine; the
-// file must not be cut while it is mapped.
+// MappedFile: a whole file, read-only, as memory that the system reads when it is touched. A
+// machine; the file must not be cut while it is mapped.
 #pragma once
 
 #include <memory>
@@ -19,6 +19,9 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
 
   absl::string_view bytes() const { return bytes_; }
+  // `bytes` of a mapped file will not soon be read again: they leave this process, not the system's
+  // cache.
+  static void Forget(absl::string_view bytes);
 
  private:
   explicit MappedFile(absl::string_view bytes) : bytes_(bytes) {}

@@ -77,13 +77,25 @@ void AddTensors(const std::vector<NamedTensor>& tensors,
   (*files)[kIndexFile] = index.dump(2) + "\n";
 }
 
+FolderFile TensorsFile(const std::shared_ptr<const Weights>& weights) {
+  std::vector<NamedTensor> tensors;
+  for (size_t i = 0; i < weights->manifest().tensors.size(); ++i) {
+    const TensorSpec& spec = weights->manifest().tensors[i];
+    tensors.push_back({spec.name, DTypeName(spec.dtype), spec.shape, weights->bytes(i)});
+  }
+  return OneFile(tensors, {weights});
+}
+
 absl::StatusOr<Carried> CarriedFrom(const std::string& folder, const ModelConfig& config,
                                     FolderFiles text_files) {
   Carried carried;
   carried.files = std::move(text_files);
   PONDER_ASSIGN_OR_RETURN(const auto files, CheckpointFiles::Open(folder));
-  for (const CheckpointFiles::Tensor& tensor : files->tensors())
-    if (MayCarry(config, tensor.spec.name)) carried.tensors = files;
+  for (const CheckpointFiles::Tensor& tensor : files->tensors()) {
+    if (!MayCarry(config, tensor.spec.name)) continue;
+    PONDER_RETURN_IF_ERROR(files->Check(tensor));
+    carried.tensors = files;
+  }
   return carried;
 }
 
@@ -110,7 +122,9 @@ absl::StatusOr<FolderFiles> StoredModelFiles(const std::string& folder, FolderFi
                                              uint64_t max_shard_bytes) {
   PONDER_ASSIGN_OR_RETURN(const auto stored, CheckpointFiles::Open(folder));
   FolderFiles files = std::move(text_files);
-  PONDER_ASSIGN_OR_RETURN(files[kConfigFile], ReadFile(folder + "/" + kConfigFile));
+  PONDER_ASSIGN_OR_RETURN(files[kConfigFile], ReadCheckedFile(folder, kConfigFile));
+  for (const CheckpointFiles::Tensor& tensor : stored->tensors())
+    PONDER_RETURN_IF_ERROR(stored->Check(tensor));
   AddTensors(StoredTensors(*stored), {stored}, max_shard_bytes, &files);
   return files;
 }

@@ -1,5 +1,5 @@
-// The files of a model's folder to be written: config.json, and the tensors as model.safetensors or,
-// where they are large, as shards with an index, as Hugging Face's transformers lays them out.
+// The files of a model's folder to be written: config.json, and the tensors as model.safetensors
+// or, where they are large, as shards with an index, as Hugging Face's transformers lays them out.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +26,14 @@ struct NamedTensor {
   absl::Span<const uint8_t> bytes;
 };
 
-// Adds the tensors, whose bytes `owners` keep, in their order. A tensor larger than a shard has one of
-// its own.
+// Adds the tensors, whose bytes `owners` keep, in their order. A tensor larger than a shard has one
+// of its own.
 void AddTensors(const std::vector<NamedTensor>& tensors,
                 std::vector<std::shared_ptr<const void>> owners, uint64_t max_shard_bytes,
                 FolderFiles* files);
+
+// The tensors under their own names as one file, such as an optimizer's; OpenTensors reads it.
+FolderFile TensorsFile(const std::shared_ptr<const Weights>& weights);
 
 // What of a model's folder training leaves as it is, and every checkpoint takes along. A value.
 struct Carried {

@@ -8,6 +8,7 @@
 #include "moe/inference.h"
 #include "moe/kernels/elementwise.h"
 #include "moe/latent_attention.h"
+#include "moe/tensor_reader.h"
 
 namespace ponder::moe {
 
@@ -20,22 +21,22 @@ namespace {
 // Reads tensors of one model; the first failure is kept.
 class Packer {
  public:
-  Packer(ThreadPool& pool, const Weights& weights, WeightType type)
-      : pool_(pool), weights_(weights), type_(type) {}
+  Packer(ThreadPool& pool, const Weights& weights, WeightType type, kernels::Arena* arena)
+      : pool_(pool), weights_(weights), type_(type), arena_(arena) {}
 
   void Vector(const std::string& name, int64_t size, std::vector<float>* out) {
     out->resize(static_cast<size_t>(size));
     Keep(weights_.CopyF32(name, absl::MakeSpan(*out)));
   }
-  // The matrix [out, in], in place or converted into memory that the next call may use again; null
-  // after a failure.
+  void Table(const std::string& name, int64_t size, kernels::AlignedBuffer* out) {
+    *out = kernels::AlignedBuffer(size, arena_);
+    Copy(name, size, out->data());
+  }
+  // The matrix [out, in], in memory that the next call may use again; null after a failure.
   const float* Matrix(const std::string& name, int64_t in, int64_t out) {
-    const auto tensor = weights_.F32(name);
-    if (tensor.ok()) return tensor->data();
-    converted_.resize(static_cast<size_t>(in * out));
-    const absl::Status status = weights_.CopyF32(name, absl::MakeSpan(converted_));
-    Keep(status);
-    return status.ok() ? converted_.data() : nullptr;
+    converted_.Resize(in * out);
+    Copy(name, in * out, converted_.data());
+    return status_.ok() ? converted_.data() : nullptr;
   }
   // A linear weight [out, in] as B [in, out].
   void Weight(const std::string& name, int64_t in, int64_t out, PackedMatrix* matrix) {
@@ -60,11 +61,25 @@ class Packer {
   const absl::Status& status() const { return status_; }
 
  private:
+  void Copy(const std::string& name, int64_t elements, float* out) {
+    constexpr int64_t kBlock = 1 << 16;
+    auto reader = TensorReader::Open(weights_, name, elements, kBlock);
+    if (!reader.ok()) return Keep(reader.status());
+    pool_.ParallelFor(reader->blocks(), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) reader->Copy(i, out + i * kBlock);
+    });
+    Keep(reader->Finish());
+  }
   void Pack(const std::string& name, int64_t in, int64_t out, WeightType type,
             PackedMatrix* matrix) {
-    const float* source = Matrix(name, in, out);
-    if (source == nullptr) return;
-    matrix->Pack(pool_, source, in, out, /*k_stride=*/1, /*n_stride=*/in, type);
+    constexpr int64_t kRows = kernels::isa::kPanel;
+    auto reader = TensorReader::Open(weights_, name, in * out, kRows * in);
+    if (!reader.ok()) return Keep(reader.status());
+    const auto rows = [&](int64_t first, int64_t, float* scratch) {
+      return reader->Read(first / kRows, scratch);
+    };
+    matrix->PackRows(pool_, rows, in, out, type, arena_);
+    Keep(reader->Finish());
   }
   void Keep(const absl::Status& status) {
     if (status_.ok()) status_ = status;
@@ -73,7 +88,8 @@ class Packer {
   ThreadPool& pool_;
   const Weights& weights_;
   const WeightType type_;
-  std::vector<float> converted_;
+  kernels::Arena* const arena_;
+  kernels::AlignedBuffer converted_;
   absl::Status status_;
 };
 
@@ -187,9 +203,9 @@ absl::StatusOr<std::shared_ptr<const PackedModel>> PackedModel::Make(ThreadPool&
   }
   auto packed = std::make_shared<PackedModel>();
   packed->config = config;
-  Packer packer(pool, *model.weights, type);
-  packer.Vector("model.embed_tokens.weight", config.vocab_size * config.hidden_size,
-                &packed->embed_tokens);
+  Packer packer(pool, *model.weights, type, &packed->memory);
+  packer.Table("model.embed_tokens.weight", config.vocab_size * config.hidden_size,
+               &packed->embed_tokens);
   packed->layers.resize(static_cast<size_t>(config.num_hidden_layers));
   for (size_t i = 0; i < packed->layers.size(); ++i) {
     PackLayer(config, static_cast<int64_t>(i), packer, &packed->layers[i]);

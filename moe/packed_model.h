@@ -8,6 +8,8 @@
 
 #include "absl/status/statusor.h"
 #include "moe/checkpoint.h"
+#include "moe/kernels/aligned_buffer.h"
+#include "moe/kernels/arena.h"
 #include "moe/kernels/gemm.h"
 #include "moe/kernels/thread_pool.h"
 #include "moe/model_config.h"
@@ -26,11 +28,11 @@ struct PackedMlp {
 
 // Of multi-head latent attention, see moe/latent_attention.h.
 struct PackedLatent {
-  PackedLinear q_a;                         // with q_lora_rank
-  std::vector<float> q_a_norm;              // with q_lora_rank
-  PackedLinear c, rope_key;                 // kv_a_proj_with_mqa, cut in two
-  std::vector<float> c_norm;                // kv_a_layernorm
-  std::vector<kernels::PackedMatrix> up_key, up_value;  // kv_b_proj, cut into heads
+  PackedLinear q_a;                                              // with q_lora_rank
+  std::vector<float> q_a_norm;                                   // with q_lora_rank
+  PackedLinear c, rope_key;                                      // kv_a_proj_with_mqa, cut in two
+  std::vector<float> c_norm;                                     // kv_a_layernorm
+  std::vector<kernels::PackedMatrix> up_key, up_value;           // kv_b_proj, cut into heads
   std::vector<const kernels::PackedMatrix*> up_keys, up_values;  // into these
 };
 
@@ -51,13 +53,14 @@ struct PackedLayer {
 
 class PackedModel {
  public:
-  // Keeps nothing of model.weights. Fails where a tensor is missing or not of floats.
+  // Keeps nothing of model.weights. Fails where a tensor is missing, not of floats, or damaged.
   static absl::StatusOr<std::shared_ptr<const PackedModel>> Make(kernels::ThreadPool& pool,
                                                                  const Model& model,
                                                                  kernels::WeightType type);
 
   ModelConfig config;
-  std::vector<float> embed_tokens;  // [V, H]
+  kernels::Arena memory;                // of the matrices
+  kernels::AlignedBuffer embed_tokens;  // [V, H]
   std::vector<PackedLayer> layers;
   std::vector<float> norm;                // [H]
   kernels::PackedMatrix lm_head;          // [H, V]

@@ -125,34 +125,6 @@ absl::StatusOr<SafetensorsTensor> ParseTensor(const std::string& name, const Jso
   return tensor;
 }
 
-absl::StatusOr<std::shared_ptr<const Weights>> Parse(const std::string& bytes) {
-  PONDER_ASSIGN_OR_RETURN(SafetensorsFile file, ParseSafetensorsHeader(bytes));
-  WeightManifest manifest;
-  manifest.total_bytes = bytes.size() - file.data_begin;
-  for (SafetensorsTensor& tensor : file.tensors) {
-    TensorSpec spec;
-    bool known = false;
-    for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16, DType::kI64}) {
-      if (tensor.dtype != DTypeName(dtype)) continue;
-      spec.dtype = dtype;
-      known = true;
-    }
-    if (!known) {
-      return absl::DataLossError(absl::StrCat("tensor ", tensor.name, " has dtype ", tensor.dtype,
-                                              ", not one of F32, BF16, F16, I64"));
-    }
-    spec.name = std::move(tensor.name);
-    spec.shape = std::move(tensor.shape);
-    spec.begin = tensor.begin;
-    spec.end = tensor.end;
-    manifest.tensors.push_back(std::move(spec));
-  }
-  auto blob = std::make_shared<std::vector<uint8_t>>(
-      bytes.begin() + static_cast<ptrdiff_t>(file.data_begin), bytes.end());
-  ComputeChecksums(*blob, &manifest);
-  return Weights::Make(std::move(manifest), std::move(blob));
-}
-
 }  // namespace
 
 absl::StatusOr<SafetensorsFile> ParseSafetensorsHeader(absl::string_view bytes) {
@@ -212,28 +184,6 @@ std::string SafetensorsHeader(absl::Span<const SafetensorsTensor> tensors) {
   for (size_t i = 0; i < kLengthBytes; ++i)
     bytes.push_back(static_cast<char>(text.size() >> (8 * i) & 0xff));
   return bytes + text;
-}
-
-std::string SafetensorsBytes(const Weights& weights) {
-  std::vector<SafetensorsTensor> tensors;
-  for (const TensorSpec& spec : weights.manifest().tensors) {
-    tensors.push_back({spec.name, DTypeName(spec.dtype), spec.shape, spec.begin, spec.end});
-  }
-  std::string bytes = SafetensorsHeader(tensors);
-  bytes.reserve(bytes.size() + weights.manifest().total_bytes);
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const absl::Span<const uint8_t> tensor = weights.bytes(i);
-    bytes.append(reinterpret_cast<const char*>(tensor.data()), tensor.size());
-  }
-  return bytes;
-}
-
-absl::StatusOr<std::shared_ptr<const Weights>> ParseSafetensors(std::string bytes,
-                                                                const std::string& path) {
-  auto weights = Parse(bytes);
-  if (!weights.ok())
-    return absl::DataLossError(absl::StrCat(path, ": ", weights.status().message()));
-  return weights;
 }
 
 }  // namespace ponder::moe

@@ -1,5 +1,6 @@
 #include "moe/tensor_values.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -43,31 +44,37 @@ T LoadAs(const uint8_t* from) {
   return value;
 }
 
-void CopyScaledE4M3(const TensorSpec& spec, const TensorBytes& from, absl::Span<float> out) {
+void CopyScaledE4M3(const TensorSpec& spec, const TensorBytes& from, int64_t first,
+                    absl::Span<float> out) {
   const std::array<float, 256>& table = E4M3Table();
   const int64_t columns = spec.shape.empty() ? 1 : spec.shape.back();
   const int64_t scale_columns = (columns + from.block_columns - 1) / from.block_columns;
-  for (int64_t i = 0; i < static_cast<int64_t>(out.size()); ++i) {
-    const int64_t at =
-        i / columns / from.block_rows * scale_columns + i % columns / from.block_columns;
-    out[static_cast<size_t>(i)] =
-        table[from.data[static_cast<size_t>(i)]] * LoadAs<float>(from.scales.data() + at * 4);
+  const int64_t end = first + static_cast<int64_t>(out.size());
+  for (int64_t i = first; i < end;) {
+    // As far as one scale reaches.
+    const int64_t column = i % columns;
+    const int64_t at = i / columns / from.block_rows * scale_columns + column / from.block_columns;
+    const float scale = LoadAs<float>(from.scales.data() + at * 4);
+    const int64_t run =
+        std::min({from.block_columns - column % from.block_columns, columns - column, end - i});
+    for (const int64_t stop = i + run; i < stop; ++i) {
+      out[static_cast<size_t>(i - first)] = table[from.data[static_cast<size_t>(i)]] * scale;
+    }
   }
 }
 
 }  // namespace
 
-void CopyAsFloats(const TensorSpec& spec, const TensorBytes& from, absl::Span<float> out) {
-  if (from.is_fp8()) {
-    PONDER_CHECK(from.data.size() == out.size(), spec.name);
-    return CopyScaledE4M3(spec, from, out);
-  }
-  PONDER_CHECK(from.data.size() == out.size() * static_cast<size_t>(DTypeSize(spec.dtype)),
-               spec.name);
-  const uint8_t* data = from.data.data();
+void CopyAsFloats(const TensorSpec& spec, const TensorBytes& from, int64_t first,
+                  absl::Span<float> out) {
+  const size_t element = from.is_fp8() ? 1 : static_cast<size_t>(DTypeSize(spec.dtype));
+  const size_t begin = static_cast<size_t>(first) * element;
+  PONDER_CHECK(first >= 0 && begin + out.size() * element <= from.data.size(), spec.name);
+  if (from.is_fp8()) return CopyScaledE4M3(spec, from, first, out);
+  const uint8_t* data = from.data.data() + begin;
   switch (spec.dtype) {
     case DType::kF32:
-      if (!out.empty()) std::memcpy(out.data(), data, from.data.size());
+      if (!out.empty()) std::memcpy(out.data(), data, out.size() * element);
       return;
     case DType::kBF16:
       for (size_t i = 0; i < out.size(); ++i)

@@ -8,8 +8,10 @@
 
 namespace ponder::moe {
 
-// out [elements] from a tensor of `shape`. The dtype must be a float's, the bytes as many as it needs.
-void CopyAsFloats(const TensorSpec& spec, const TensorBytes& from, absl::Span<float> out);
+// The elements [first, first + out.size()) of a tensor of `shape`. The dtype must be a float's, the
+// bytes as many as it needs.
+void CopyAsFloats(const TensorSpec& spec, const TensorBytes& from, int64_t first,
+                  absl::Span<float> out);
 // F32, BF16 or F16, to nearest.
 void CopyFromFloats(absl::Span<const float> values, DType dtype, uint8_t* out);
 

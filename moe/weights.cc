@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/philox.h"
 #include "base/status.h"
+#include "moe/checked_folder.h"
 #include "moe/tensor_values.h"
 
 namespace ponder::moe {
@@ -38,6 +39,8 @@ absl::string_view BytesOf(absl::Span<const uint8_t> blob, const TensorSpec& tens
 }
 
 }  // namespace
+
+std::string TensorBytes::what() const { return absl::StrCat(path, ": tensor ", name); }
 
 Weights::Weights(WeightManifest manifest, std::vector<TensorBytes> places)
     : manifest_(std::move(manifest)), places_(std::move(places)) {
@@ -72,7 +75,9 @@ absl::StatusOr<std::shared_ptr<const Weights>> Weights::Make(
                                                      ", not aligned to its elements"));
     }
     at = tensor.end;
-    places.push_back({absl::MakeConstSpan(*blob).subspan(tensor.begin, bytes), {}, 0, 0});
+    TensorBytes place;
+    place.data = absl::MakeConstSpan(*blob).subspan(tensor.begin, bytes);
+    places.push_back(place);
   }
   if (at != blob->size()) {
     return absl::InvalidArgumentError(
@@ -86,8 +91,9 @@ absl::StatusOr<std::shared_ptr<const Weights>> Weights::Make(
   return weights;
 }
 
-absl::StatusOr<std::shared_ptr<const Weights>> Weights::InPlace(
-    WeightManifest manifest, std::vector<TensorBytes> places, std::shared_ptr<const void> owner) {
+absl::StatusOr<std::shared_ptr<const Weights>> Weights::InPlace(WeightManifest manifest,
+                                                                std::vector<TensorBytes> places,
+                                                                std::shared_ptr<const void> owner) {
   PONDER_CHECK(manifest.tensors.size() == places.size());
   manifest.total_bytes = 0;
   for (size_t i = 0; i < places.size(); ++i) {
@@ -115,21 +121,36 @@ absl::StatusOr<size_t> Weights::Find(absl::string_view name) const {
   return found->second;
 }
 
-absl::Status Weights::CopyF32(absl::string_view name, absl::Span<float> out) const {
-  PONDER_ASSIGN_OR_RETURN(const size_t i, Find(name));
+absl::Status Weights::Check(size_t i) const {
+  const TensorBytes& place = places_[i];
+  const auto check = [&](absl::Span<const uint8_t> bytes, const absl::optional<uint32_t>& crc32) {
+    if (!crc32.has_value()) return absl::OkStatus();
+    return FolderChecksums::CheckBytes({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+                                       *crc32, place.what());
+  };
+  PONDER_RETURN_IF_ERROR(check(place.data, place.crc32));
+  return check(place.scales, place.scales_crc32);
+}
+
+absl::Status Weights::CheckFloats(size_t i, int64_t expected) const {
   const TensorSpec& tensor = manifest_.tensors[i];
   if (tensor.dtype == DType::kI64) {
     return absl::InvalidArgumentError(
-        absl::StrCat("tensor ", name, " is ", DTypeName(tensor.dtype), ", not of floats"));
+        absl::StrCat("tensor ", tensor.name, " is ", DTypeName(tensor.dtype), ", not of floats"));
   }
   const uint64_t elements =
       (tensor.end - tensor.begin) / static_cast<uint64_t>(DTypeSize(tensor.dtype));
-  if (elements != out.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, ": ", elements, " elements in the weights, ", out.size(),
-                     " in the model: the weights are of another config"));
-  }
-  CopyAsFloats(tensor, places_[i], out);
+  if (elements == static_cast<uint64_t>(expected)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(tensor.name, ": ", elements, " elements in the weights, ", expected,
+                   " in the model: the weights are of another config"));
+}
+
+absl::Status Weights::CopyF32(absl::string_view name, absl::Span<float> out) const {
+  PONDER_ASSIGN_OR_RETURN(const size_t i, Find(name));
+  PONDER_RETURN_IF_ERROR(CheckFloats(i, static_cast<int64_t>(out.size())));
+  PONDER_RETURN_IF_ERROR(Check(i));
+  CopyAsFloats(manifest_.tensors[i], places_[i], /*first=*/0, out);
   return absl::OkStatus();
 }
 
@@ -147,6 +168,7 @@ absl::StatusOr<absl::Span<const float>> Weights::F32(absl::string_view name) con
   if (reinterpret_cast<uintptr_t>(data) % alignof(float) != 0) {
     return absl::InvalidArgumentError(absl::StrCat("tensor ", name, " is not aligned in its file"));
   }
+  PONDER_RETURN_IF_ERROR(Check(i));
   return absl::MakeConstSpan(reinterpret_cast<const float*>(data),
                              places_[i].data.size() / sizeof(float));
 }
@@ -154,8 +176,12 @@ absl::StatusOr<absl::Span<const float>> Weights::F32(absl::string_view name) con
 absl::Status Weights::VerifyChecksums() const {
   for (size_t i = 0; i < places_.size(); ++i) {
     const TensorSpec& tensor = manifest_.tensors[i];
-    const uint32_t crc = Crc32({reinterpret_cast<const char*>(places_[i].data.data()),
-                                places_[i].data.size()});
+    if (!places_[i].path.empty()) {
+      PONDER_RETURN_IF_ERROR(Check(i));
+      continue;
+    }
+    const uint32_t crc =
+        Crc32({reinterpret_cast<const char*>(places_[i].data.data()), places_[i].data.size()});
     if (crc != tensor.crc32) {
       return absl::DataLossError(
           absl::StrCat("tensor ", tensor.name, " of version ", manifest_.version, " has checksum ",

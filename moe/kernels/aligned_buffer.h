@@ -1,5 +1,5 @@
 // AlignedBuffer: floats on a 64-byte boundary, zeroed when grown; what lies behind them up to the next
-// boundary may be written to as well. A value; movable, not copyable.
+// boundary may be written to as well. A value; movable, not copyable; its memory is its own, or an arena's.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "moe/kernels/arena.h"
 
 namespace ponder::kernels {
 
@@ -14,6 +15,9 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(int64_t size) { Resize(size); }
+  // In `arena`, which outlives it.
+  AlignedBuffer(int64_t size, Arena* arena)
+      : data_(arena->Allocate(size)), size_(size), capacity_(size) {}
   ~AlignedBuffer() { std::free(memory_); }
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : memory_(std::exchange(other.memory_, nullptr)),
@@ -31,7 +35,7 @@ class AlignedBuffer {
   // Contents are lost, and zero, when it grows past its capacity; else kept.
   void Resize(int64_t size) {
     if (size > capacity_) {
-      std::free(memory_);
+      std::free(memory_);  // null where it was an arena's
       // calloc, as the system's fresh pages are zero already: touching them twice would cost more than
       // the arithmetic on a short sequence's keys.
       const size_t used = static_cast<size_t>(size) * sizeof(float);

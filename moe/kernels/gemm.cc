@@ -17,6 +17,8 @@ using isa::kPanel;
 
 // Multiply-adds below which waking the other threads costs more than it saves.
 constexpr int64_t kWorthSharing = 1 << 16;
+// Floats of a cache line.
+constexpr int64_t kLine = 16;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -50,9 +52,14 @@ void PackPanel(const float* source, int64_t k, int64_t columns, int64_t k_stride
   } else if (k_stride == 1) {
     done_k = k / 4 * 4;
     done_n = columns / 4 * 4;
-    for (int64_t kk = 0; kk < done_k; kk += 4) {
+    // A cache line of each column at a time: the columns may lie so that their lines push each
+    // other out of the cache.
+    for (int64_t line = 0; line < done_k; line += kLine) {
+      const int64_t end = std::min(line + kLine, done_k);
       for (int64_t j = 0; j < done_n; j += 4) {
-        Transpose4(source + j * n_stride + kk, n_stride, out + kk * kPanel + j);
+        for (int64_t kk = line; kk < end; kk += 4) {
+          Transpose4(source + j * n_stride + kk, n_stride, out + kk * kPanel + j);
+        }
       }
     }
   }
@@ -152,25 +159,47 @@ void RunTile(const Product& p, const Tiling& tiling, int64_t tile) {
 
 }  // namespace
 
-void PackedMatrix::Pack(ThreadPool& pool, const float* source, int64_t k, int64_t n,
-                        int64_t k_stride, int64_t n_stride, WeightType type) {
+int64_t PackedMatrix::SetShape(int64_t k, int64_t n, WeightType type) {
   k_ = k;
   n_ = n;
   type_ = type;
-  const int64_t panels = CeilDiv(n, kPanel);
-  const int64_t panel_floats = isa::PanelBytes(type, k) / int64_t{sizeof(float)};
-  panels_.Resize(panels * panel_floats);
+  return CeilDiv(n, kPanel) * (isa::PanelBytes(type, k) / int64_t{sizeof(float)});
+}
+
+void PackedMatrix::PackPanels(ThreadPool& pool, Columns columns, int64_t k_stride,
+                              int64_t n_stride) {
+  const int64_t panel_floats = isa::PanelBytes(type_, k_) / int64_t{sizeof(float)};
   const int64_t grain =
-      std::max<int64_t>(1, CeilDiv(kWorthSharing, std::max<int64_t>(k, 1) * kPanel));
-  pool.ParallelFor(panels, grain, [&](int64_t begin, int64_t end) {
-    AlignedBuffer wide(type == WeightType::kFloat32 ? 0 : k * kPanel);
+      std::max<int64_t>(1, CeilDiv(kWorthSharing, std::max<int64_t>(k_, 1) * kPanel));
+  pool.ParallelFor(CeilDiv(n_, kPanel), grain, [&](int64_t begin, int64_t end) {
+    thread_local AlignedBuffer wide;
+    if (type_ != WeightType::kFloat32) wide.Resize(k_ * kPanel);
     for (int64_t p = begin; p < end; ++p) {
       float* out = panels_.data() + p * panel_floats;
-      PackPanel(source + p * kPanel * n_stride, k, std::min(kPanel, n - p * kPanel), k_stride,
-                n_stride, type == WeightType::kFloat32 ? out : wide.data());
-      if (type != WeightType::kFloat32) NarrowPanel(wide.data(), k, type, out);
+      const int64_t count = std::min(kPanel, n_ - p * kPanel);
+      PackPanel(columns(p * kPanel, count), k_, count, k_stride, n_stride,
+                type_ == WeightType::kFloat32 ? out : wide.data());
+      if (type_ != WeightType::kFloat32) NarrowPanel(wide.data(), k_, type_, out);
     }
   });
+}
+
+void PackedMatrix::Pack(ThreadPool& pool, const float* source, int64_t k, int64_t n,
+                        int64_t k_stride, int64_t n_stride, WeightType type) {
+  panels_.Resize(SetShape(k, n, type));
+  PackPanels(
+      pool, [&](int64_t first, int64_t) { return source + first * n_stride; }, k_stride, n_stride);
+}
+
+void PackedMatrix::PackRows(ThreadPool& pool, Rows rows, int64_t k, int64_t n, WeightType type,
+                            Arena* arena) {
+  panels_ = AlignedBuffer(SetShape(k, n, type), arena);
+  const auto columns = [&](int64_t first, int64_t count) {
+    thread_local AlignedBuffer scratch;
+    scratch.Resize(k * kPanel);
+    return rows(first, count, scratch.data());
+  };
+  PackPanels(pool, columns, /*k_stride=*/1, /*n_stride=*/k);
 }
 
 void Gemm(ThreadPool& pool, const float* a, int64_t row_stride, int64_t col_stride, int64_t m,

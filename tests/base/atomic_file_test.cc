@@ -79,6 +79,15 @@ TEST_F(AtomicFile, MakesFoldersWithTheirParents) {
   EXPECT_TRUE(MakeFolder(folder_ + "/a/b/c").ok());
 }
 
+TEST(Crc32, CombinesParts) {
+  std::string bytes(100'000, 'x');
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * i >> 3);
+  for (const size_t cut : {size_t{0}, size_t{1}, size_t{63}, size_t{4096}, bytes.size()}) {
+    const std::string tail = bytes.substr(cut);
+    EXPECT_EQ(CombineCrc32(Crc32(bytes.substr(0, cut)), Crc32(tail), tail.size()), Crc32(bytes));
+  }
+}
+
 TEST(Crc32, IsZlibs) {
   EXPECT_EQ(Crc32(""), 0u);
   EXPECT_EQ(Crc32("123456789"), 0xcbf43926u);  // the check value of CRC-32/ISO-HDLC

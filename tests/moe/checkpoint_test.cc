@@ -9,9 +9,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/atomic_file.h"
+#include "base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "moe/inference.h"
 #include "moe/model_files.h"
+#include "moe/tensor_reader.h"
 
 namespace ponder::moe {
 namespace checkpoint_test {
@@ -97,12 +100,32 @@ TEST_F(CheckpointTest, NeverReplacesWhatItDidNotWrite) {
   EXPECT_TRUE(absl::IsFailedPrecondition(SaveModel(root_ + "/file", SmallModel(2))));
 }
 
+// Opens the folder's model and reads every tensor.
+absl::Status ReadAll(const std::string& folder) {
+  PONDER_ASSIGN_OR_RETURN(const Model model, LoadModel(folder));
+  for (const TensorSpec& tensor : model.weights->manifest().tensors) {
+    std::vector<float> values((tensor.end - tensor.begin) / sizeof(float));
+    const absl::Status copied = model.weights->CopyF32(tensor.name, absl::MakeSpan(values));
+    // Whichever way it is read.
+    EXPECT_EQ(model.weights->F32(tensor.name).status(), copied);
+    PONDER_ASSIGN_OR_RETURN(
+        TensorReader reader,
+        TensorReader::Open(*model.weights, tensor.name, static_cast<int64_t>(values.size()), 7));
+    std::vector<float> again(values.size());
+    for (int64_t i = reader.blocks(); i-- > 0;) reader.Copy(i, again.data() + i * 7);
+    EXPECT_EQ(reader.Finish(), copied);
+    PONDER_RETURN_IF_ERROR(copied);
+    EXPECT_EQ(again, values);
+  }
+  return model.weights->VerifyChecksums();
+}
+
 TEST_F(CheckpointTest, EveryFlippedByteIsNamed) {
   const std::string folder = root_ + "/a";
   FolderFiles files = ModelFiles(SmallModel(1));
-  files["optimizer.bin"] = std::string("moments");
+  files["tokenizer.json"] = std::string("words");
   ASSERT_TRUE(WriteCheckedFolder(folder, files).ok());
-  ASSERT_TRUE(LoadModel(folder).ok());
+  ASSERT_TRUE(ReadAll(folder).ok());
   for (const std::string& name : Names(folder)) {
     const std::string path = absl::StrCat(folder, "/", name);
     const std::string good = *ReadFile(path);
@@ -113,19 +136,64 @@ TEST_F(CheckpointTest, EveryFlippedByteIsNamed) {
       FILE* file = fopen(path.c_str(), "w");
       fwrite(bad.data(), 1, bad.size(), file);
       fclose(file);
-      const absl::Status status = LoadModel(folder).status();
+      const absl::Status status = ReadAll(folder);
       ASSERT_TRUE(absl::IsDataLoss(status)) << name << " byte " << at << ": " << status;
       ASSERT_THAT(status.message(), HasSubstr(name)) << "byte " << at;
       ASSERT_THAT(status.message(), ::testing::Not(HasSubstr("\n")));
     }
     ASSERT_TRUE(WriteFileAtomic(path, good.substr(0, good.size() / 2)).ok());
-    ASSERT_THAT(LoadModel(folder).status().message(), HasSubstr(name));
+    ASSERT_THAT(ReadAll(folder).message(), HasSubstr(name));
     fs::remove(path);
     if (name != kChecksumsFile) {
-      ASSERT_THAT(LoadModel(folder).status().message(), HasSubstr(name));
+      ASSERT_THAT(ReadAll(folder).message(), HasSubstr(name));
     }
     ASSERT_TRUE(WriteFileAtomic(path, good).ok());
   }
+}
+
+TEST_F(CheckpointTest, WhoReadsATensorReadsNoOther) {
+  const std::string folder = root_ + "/a";
+  ASSERT_TRUE(SaveModel(folder, SmallModel(1)).ok());
+  const std::string path = folder + "/model.safetensors";
+  std::string bytes = *ReadFile(path);
+  const auto file = ParseSafetensorsHeader(bytes);
+  ASSERT_TRUE(file.ok());
+  const std::string damaged = "model.layers.0.mlp.experts.1.up_proj.weight";
+  for (const SafetensorsTensor& tensor : file->tensors)
+    if (tensor.name == damaged) bytes[file->data_begin + tensor.begin] ^= 1;
+  ASSERT_TRUE(WriteFileAtomic(path, bytes).ok());
+  const auto model = LoadModel(folder);
+  ASSERT_TRUE(model.ok()) << model.status();
+  for (const TensorSpec& tensor : model->weights->manifest().tensors) {
+    const absl::Status status = model->weights->F32(tensor.name).status();
+    if (tensor.name != damaged) {
+      EXPECT_TRUE(status.ok()) << status;
+      continue;
+    }
+    EXPECT_TRUE(absl::IsDataLoss(status));
+    EXPECT_THAT(status.message(), HasSubstr(path + ": tensor " + damaged));
+  }
+  kernels::ThreadPool pool(2);
+  EXPECT_THAT(PackModel(pool, *model).status().message(), HasSubstr(damaged));
+}
+
+TEST_F(CheckpointTest, ListsWithoutPartsStillHold) {
+  // As folders had before tensors had checksums of their own: the whole file is checked when
+  // opened.
+  const std::string folder = root_ + "/a";
+  FolderFiles files = ModelFiles(SmallModel(1));
+  for (auto& [name, file] : files) {
+    for (const absl::Span<const uint8_t> part : file.parts)
+      file.text.append(part.begin(), part.end());
+    file.parts.clear();
+  }
+  ASSERT_TRUE(WriteCheckedFolder(folder, files).ok());
+  EXPECT_THAT(*ReadFile(folder + "/checksums.json"), ::testing::Not(HasSubstr("parts")));
+  ASSERT_TRUE(ReadAll(folder).ok());
+  std::string bytes = *ReadFile(folder + "/model.safetensors");
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  ASSERT_TRUE(WriteFileAtomic(folder + "/model.safetensors", bytes).ok());
+  EXPECT_THAT(LoadModel(folder).status().message(), HasSubstr("model.safetensors is damaged"));
 }
 
 TEST_F(CheckpointTest, MissingFolderIsNamed) {

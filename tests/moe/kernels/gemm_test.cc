@@ -278,5 +278,46 @@ TEST(GemmKernels, GenericIsAlwaysThereAndUnknownIsNot) {
   EXPECT_STREQ(KernelName(), isa::Kernels().name);
 }
 
+TEST(PackRows, GivesThePanelsOfPack) {
+  ThreadPool pool(2);
+  for (const auto& [k, n] : {std::pair<int64_t, int64_t>{1, 1}, {3, 33}, {70, 31}, {129, 100}}) {
+    // [out, in] as checkpoints have it.
+    const std::vector<float> weight = RandomFloats(k * n, 5);
+    const std::vector<float> a = RandomFloats(2 * k, 6);
+    for (const WeightType type : {WeightType::kFloat32, WeightType::kBfloat16, WeightType::kInt8}) {
+      PackedMatrix whole, rows;
+      whole.Pack(pool, weight.data(), k, n, 1, k, type);
+      Arena arena;
+      const auto read = [&, k = k](int64_t first, int64_t count, float* scratch) -> const float* {
+        if (first % 64 == 0) return weight.data() + first * k;
+        std::copy_n(weight.data() + first * k, count * k, scratch);
+        return scratch;
+      };
+      rows.PackRows(pool, read, k, n, type, &arena);
+      std::vector<float> one(2 * n), other(2 * n);
+      Gemm(pool, a.data(), k, 1, 2, whole, one.data(), n);
+      Gemm(pool, a.data(), k, 1, 2, rows, other.data(), n);
+      EXPECT_EQ(one, other) << k << " x " << n;
+    }
+  }
+}
+
+TEST(Arena, GivesZeroedPlacesOfTheirOwn) {
+  Arena arena;
+  std::vector<float*> places;
+  constexpr int64_t kLarge = 20 << 20;  // more than a region
+  for (const int64_t size : {int64_t{1}, int64_t{17}, kLarge, int64_t{5}}) {
+    float* place = arena.Allocate(size);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(place) % 64, 0u);
+    EXPECT_EQ(place[0], 0);
+    EXPECT_EQ(place[size - 1], 0);
+    place[0] = place[size - 1] = static_cast<float>(size);
+    places.push_back(place);
+  }
+  EXPECT_EQ(places[0][0], 1);
+  EXPECT_EQ(places[1][16], 17);
+  EXPECT_EQ(places[2][kLarge - 1], static_cast<float>(kLarge));
+}
+
 }  // namespace gemm_test
 }  // namespace ponder::kernels
