@@ -1,6 +1,7 @@
 // ponder-verifier: judges answers, as a gRPC service or on a file.
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -137,16 +138,18 @@ absl::Status Serve(const Flags& flags) {
     PONDER_RETURN_IF_ERROR(ponder::WriteFileAtomic(flags.port_file, server->address()));
   }
   PONDER_LOG(kInfo, "listening on ", server->address(), " with ", flags.threads, " threads");
-  // Programs wait until the jail has been tried; nothing else does.
+  // Programs wait until the jail has been tried; nothing else does, nor the end of the service.
   absl::Status jail;
   std::thread trial;
+  const int stop_trial = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (stop_trial < 0) return ponder::ErrnoStatus(errno, "eventfd");
   if (bench->code != nullptr) {
     server->SetServing(kCodeHealth, false);
     trial = std::thread([&] {
-      jail = bench->code->SelfTest();
+      jail = bench->code->SelfTest(stop_trial);
       if (jail.ok()) {
         server->SetServing(kCodeHealth, true);
-      } else {
+      } else if (!absl::IsCancelled(jail)) {
         kill(getpid(), SIGTERM);
       }
     });
@@ -154,9 +157,11 @@ absl::Status Serve(const Flags& flags) {
   int signal = 0;
   sigwait(&stop, &signal);
   PONDER_LOG(kInfo, strsignal(signal), ": finishing what is in flight");
+  eventfd_write(stop_trial, 1);
   server->Shutdown(absl::Seconds(flags.grace_seconds));
   if (trial.joinable()) trial.join();
-  return SandboxAdvice(jail);
+  close(stop_trial);
+  return absl::IsCancelled(jail) ? absl::OkStatus() : SandboxAdvice(jail);
 }
 
 // Judges a file of lines with `judge`, several at once.

@@ -106,7 +106,9 @@ CodeJudge::Result CodeJudge::JudgeCalls(const CodeTask& task, const std::string&
   } else {
     job = task.cases;
     if (task.kind == CodeTask::Kind::kAsserts) {
-      job = nlohmann::json{{"asserts", task.asserts}, {"entry", task.entry}}.dump();
+      job =
+          nlohmann::json{{"asserts", task.asserts}, {"entry", task.entry}, {"prompt", task.prompt}}
+              .dump();
     }
     driver.argv = {"/usr/bin/python3", "-I", "-S", "-E", "-B", "/box/run.py"};
     driver.files = {{"run.py", driver_program}};

@@ -25,18 +25,20 @@ absl::Status CodeGrader::CheckLayers() const {
   return MakeSandbox();
 }
 
-absl::StatusOr<const CodeGrader::Machines*> CodeGrader::GetMachines() const {
+absl::StatusOr<const CodeGrader::Machines*> CodeGrader::GetMachines(int stop) const {
   absl::MutexLock lock(&mutex_);
   PONDER_RETURN_IF_ERROR(MakeSandbox());
   if (machines_.judge == nullptr) {
-    failure_ = ponder::verifier::SelfTest(*machines_.sandbox, absl::Now() + kPatience);
-    if (failure_.ok()) {
-      machines_.compiler = std::make_unique<Compiler>(options_.compiler, *machines_.sandbox);
-      machines_.judge = std::make_unique<CodeJudge>(options_.parallel_tests, *machines_.sandbox,
-                                                    *machines_.compiler);
+    const absl::Status holds =
+        ponder::verifier::SelfTest(*machines_.sandbox, absl::Now() + kPatience, stop);
+    if (!holds.ok()) {
+      if (!absl::IsCancelled(holds)) failure_ = holds;
+      return holds;
     }
+    machines_.compiler = std::make_unique<Compiler>(options_.compiler, *machines_.sandbox);
+    machines_.judge = std::make_unique<CodeJudge>(options_.parallel_tests, *machines_.sandbox,
+                                                  *machines_.compiler);
   }
-  if (!failure_.ok()) return failure_;
   return &machines_;
 }
 
@@ -75,6 +77,6 @@ absl::Status CodeGrader::CheckGold(absl::string_view gold) const {
   return ParseCodeTask(gold).status();
 }
 
-absl::Status CodeGrader::SelfTest() const { return GetMachines().status(); }
+absl::Status CodeGrader::SelfTest(int stop) const { return GetMachines(stop).status(); }
 
 }  // namespace ponder::verifier

@@ -34,7 +34,8 @@ class CodeGrader final : public Grader {
   absl::Status CheckLayers() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Does the sandbox hold? See verifier/sandbox/self_test.h. Asked once, at the latest before the
   // first program; programs wait for it. FailedPrecondition: no; Grade then answers kError alone.
-  absl::Status SelfTest() const;
+  // Cancelled: `stop`, a descriptor or -1, became readable first; the next program asks again.
+  absl::Status SelfTest(int stop = -1) const;
 
  private:
   struct Machines {
@@ -44,7 +45,7 @@ class CodeGrader final : public Grader {
   };
   absl::Status MakeSandbox() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Made when first needed; the sandbox has then passed its self-test.
-  absl::StatusOr<const Machines*> GetMachines() const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<const Machines*> GetMachines(int stop = -1) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Options options_;
   mutable absl::Mutex mutex_;

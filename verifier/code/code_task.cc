@@ -134,6 +134,10 @@ absl::StatusOr<CodeTask> ParseCodeTask(absl::string_view gold) {
     task.kind = CodeTask::Kind::kAsserts;
     PONDER_RETURN_IF_ERROR(ReadString(tests, "asserts", &task.asserts));
     PONDER_RETURN_IF_ERROR(ReadString(tests, "entry", &task.entry));
+    if (tests.contains("prompt")) {
+      if (task.language != Language::kPython) return Wrong("'prompt' is for Python alone");
+      PONDER_RETURN_IF_ERROR(ReadString(tests, "prompt", &task.prompt));
+    }
     task.entry = std::string(absl::StripAsciiWhitespace(task.entry));
   } else {
     return Wrong("'tests' has none of 'stdin', 'checker', 'function', 'asserts'");

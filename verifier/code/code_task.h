@@ -36,15 +36,17 @@ struct CodeTask {
   std::string cases;  // kCases: the whole gold, for the driver to read
   int case_count = 0;
   std::string asserts;  // their source
+  std::string prompt;   // kAsserts in Python: the code that the question gives
 };
 
 // `gold` is a JSON object {"language", "tests", "limits"?}. `tests` is one of
 //   {"stdin": [{"input", "output"}], "tolerance"?}
 //   {"checker": source, "checker_language"?, "stdin": [{"input", "output"?}]}
 //   {"function": name, "cases": [{"args", "output"}], "tolerance"?}
-//   {"asserts": source, "entry": name}
-// and `limits` {"cpu_s", "wall_s", "memory_mb", "processes", "output_bytes"}, each optional.
-// InvalidArgument says which field is wrong.
+//   {"asserts": source, "entry": name, "prompt"?: source}
+// where what `prompt`, in Python, defines besides the entry is the tests' own: an answer that
+// defines it again changes nothing for them, and `limits` {"cpu_s", "wall_s", "memory_mb",
+// "processes", "output_bytes"}, each optional. InvalidArgument says which field is wrong.
 absl::StatusOr<CodeTask> ParseCodeTask(absl::string_view gold);
 
 }  // namespace ponder::verifier

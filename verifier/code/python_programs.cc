@@ -225,7 +225,7 @@ def run_cases(tests):
             return "wrong", "case %d of %d" % (number, len(tests["cases"]))
     return "right", ""
 
-def run_asserts(source, entry):
+def run_asserts(source, entry, prompt):
     import ast
     class Strict(ast.NodeTransformer):
         def visit_Compare(self, node):
@@ -236,6 +236,7 @@ def run_asserts(source, entry):
     try:
         tree = ast.fix_missing_locations(Strict().visit(ast.parse(source)))
         code = compile(tree, "tests", "exec")
+        given = compile(prompt, "prompt", "exec")
     except (SyntaxError, ValueError, RecursionError) as failure:
         return "broken", "the tests do not compile: %s" % failure
     # Modules that the tests use and leave to the answer to import: math.isclose. Ours, not its.
@@ -253,6 +254,10 @@ def run_asserts(source, entry):
     names = Names({"__builtins__": builtins, "__name__": "tests", "__equal": equal, entry: candidate,
                    "candidate": candidate})
     try:
+        exec(given, names)
+        names[entry] = candidate
+    except BaseException as failure: return "broken", "the prompt: %s" % type(failure).__name__
+    try:
         exec(code, names)
         check = dict.get(names, "check")
         if calls == 0 and callable(check): check(candidate)
@@ -268,7 +273,7 @@ def run_asserts(source, entry):
 
 def judge(job):
     try:
-        if "asserts" in job: return run_asserts(job["asserts"], job["entry"])
+        if "asserts" in job: return run_asserts(job["asserts"], job["entry"], job["prompt"])
         return run_cases(job["tests"])
     except Lost: return "lost", "the program ended before it answered"
     except Malformed: return "wrong", "a reply that is no value"

@@ -122,6 +122,13 @@ absl::string_view Predicate(absl::string_view sentence) {
   return "";
 }
 
+// Whether a text is a question, whatever markup is around it.
+bool Asks(absl::string_view text) {
+  const size_t last = text.find_last_not_of(" \t\r\n\\.*_$`\"')]}");
+  text = text.substr(0, last == absl::string_view::npos ? 0 : last + 1);
+  return absl::EndsWith(text, "?") || absl::EndsWith(text, "？");
+}
+
 // The base of the first logarithm that has one; null if there is none.
 const Node* LogBase(const Node& node) {
   if (node.kind == Kind::kFunction && node.function == Function::kLogBase) return node.children[1];
@@ -143,6 +150,8 @@ Finding Judge::Against(absl::string_view gold_text) {
   }
   if (answer_.text.empty())
     return {Outcome::kUnparsable, "no_answer", "the response gives no answer"};
+  if ((Asks(answer_.text) || Asks(extraction_.sentence)) && !Asks(gold.text))
+    return {Outcome::kUnparsable, "unparsable_answer", "the response asks, it does not answer"};
   const bool wordy = IsWordy(gold.text);
   if (wordy && (SameText(gold.text, answer_.text) || SameText(gold.text, Predicate(answer_.text))))
     return {Outcome::kCorrect, "", "the same words"};

@@ -46,7 +46,7 @@ struct RunResult {
     kWallLimit,
     kMemoryLimit,  // the kernel killed a process of the jail for its memory
     kOutputLimit,
-    kStopped,  // the other program of its pair had ended: see Sandbox::RunPair
+    kStopped,  // by the caller, or the other program of its pair had ended: see Sandbox
   };
   End end = End::kExited;
   int exit_code = 0;

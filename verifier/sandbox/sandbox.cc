@@ -138,14 +138,14 @@ void Sandbox::Return(const std::vector<Slot*>& slots) {
   free_.insert(free_.end(), slots.begin(), slots.end());
 }
 
-absl::StatusOr<RunResult> Sandbox::Run(const Program& program, absl::Time deadline) {
+absl::StatusOr<RunResult> Sandbox::Run(const Program& program, absl::Time deadline, int stop) {
   const std::vector<Slot*> slots = Take(1, deadline);
   if (slots.empty()) {
     CloseChannels(program);
     return absl::DeadlineExceededError("no jail became free in time");
   }
   const auto give_back = absl::MakeCleanup([&] { Return(slots); });
-  return RunIn(*slots[0], program, -1, deadline);
+  return RunIn(*slots[0], program, stop, deadline);
 }
 
 Sandbox::PairResult Sandbox::RunPair(const Program& first, const Program& second,

@@ -41,8 +41,9 @@ class Sandbox {
   Sandbox& operator=(const Sandbox&) = delete;
 
   // Waits for a free slot, runs, and returns when every process of the jail is gone. Errors say
-  // nothing about the program: Internal, the jail could not be set up; DeadlineExceeded.
-  absl::StatusOr<RunResult> Run(const Program& program, absl::Time deadline);
+  // nothing about the program: Internal, the jail could not be set up; DeadlineExceeded. `stop`: a
+  // descriptor that becomes readable when the program is to end as kStopped, or -1.
+  absl::StatusOr<RunResult> Run(const Program& program, absl::Time deadline, int stop = -1);
 
   // Two programs at the same time, which may talk over their channels. When the second has ended,
   // the first is stopped.
@@ -66,7 +67,6 @@ class Sandbox {
   // `count` slots at once, so that no pair waits for another pair's half.
   std::vector<Slot*> Take(int count, absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
   void Return(const std::vector<Slot*>& slots) ABSL_LOCKS_EXCLUDED(mutex_);
-  // `stop`: a descriptor that becomes readable when the program is to be stopped, or -1.
   absl::StatusOr<RunResult> RunIn(Slot& slot, const Program& program, int stop,
                                   absl::Time deadline) const;
 

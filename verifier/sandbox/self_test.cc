@@ -95,23 +95,33 @@ except OSError: pass
 print(alive)
 )py";
 
+// How long the trial may go on.
+struct Patience {
+  absl::Time deadline;
+  int stop;
+};
+
 absl::StatusOr<RunResult> RunScript(Sandbox& sandbox, absl::string_view source,
-                                    const Limits& limits, absl::Time deadline) {
+                                    const Limits& limits, const Patience& patience) {
   Program program;
   program.argv = {"/usr/bin/python3", "-I", "-S", "-E", "/box/main.py"};
   program.files = {{"main.py", source, false}};
   program.limits = limits;
-  return sandbox.Run(program, deadline);
+  auto result = sandbox.Run(program, patience.deadline, patience.stop);
+  if (result.ok() && result->end == RunResult::End::kStopped) {
+    return absl::CancelledError("the trial of the sandbox was stopped");
+  }
+  return result;
 }
 
 absl::Status Fails(absl::string_view what) {
   return absl::FailedPreconditionError(absl::StrCat("the sandbox does not hold: ", what));
 }
 
-absl::Status CheckProbe(Sandbox& sandbox, absl::Time deadline) {
+absl::Status CheckProbe(Sandbox& sandbox, const Patience& patience) {
   Limits limits;
   limits.cpu_seconds = 5;
-  PONDER_ASSIGN_OR_RETURN(const RunResult probe, RunScript(sandbox, kProbe, limits, deadline));
+  PONDER_ASSIGN_OR_RETURN(const RunResult probe, RunScript(sandbox, kProbe, limits, patience));
   if (!probe.Succeeded()) {
     return Fails(absl::StrCat("the probe did not run to its end; is python3 installed? exit code ",
                               probe.exit_code, ", signal ", probe.signal, "; ",
@@ -123,11 +133,11 @@ absl::Status CheckProbe(Sandbox& sandbox, absl::Time deadline) {
   return absl::OkStatus();
 }
 
-absl::Status CheckForks(Sandbox& sandbox, absl::Time deadline) {
+absl::Status CheckForks(Sandbox& sandbox, const Patience& patience) {
   Limits limits;
   limits.cpu_seconds = 5;
   limits.processes = 16;
-  PONDER_ASSIGN_OR_RETURN(const RunResult forks, RunScript(sandbox, kForks, limits, deadline));
+  PONDER_ASSIGN_OR_RETURN(const RunResult forks, RunScript(sandbox, kForks, limits, patience));
   if (!forks.Succeeded() || std::stoi("0" + forks.output) >= limits.processes) {
     return Fails(absl::StrCat("a jailed program made ", forks.output, " processes, allowed are ",
                               limits.processes));
@@ -135,7 +145,7 @@ absl::Status CheckForks(Sandbox& sandbox, absl::Time deadline) {
   return absl::OkStatus();
 }
 
-absl::Status CheckBound(Sandbox& sandbox, const Bound& bound, absl::Time deadline) {
+absl::Status CheckBound(Sandbox& sandbox, const Bound& bound, const Patience& patience) {
   Limits limits;
   limits.memory_bytes = 48 << 20;
   limits.cpu_seconds = limits.wall_seconds = 0.2;
@@ -145,19 +155,20 @@ absl::Status CheckBound(Sandbox& sandbox, const Bound& bound, absl::Time deadlin
   if (bound.end == RunResult::End::kMemoryLimit) these.cpu_seconds = 20;
   if (bound.end == RunResult::End::kOutputLimit) these.cpu_seconds = 20;
   PONDER_ASSIGN_OR_RETURN(const RunResult result,
-                          RunScript(sandbox, bound.program, these, deadline));
+                          RunScript(sandbox, bound.program, these, patience));
   return result.end == bound.end ? absl::OkStatus()
                                  : Fails(absl::StrCat("the bound on ", bound.what));
 }
 
 }  // namespace
 
-absl::Status SelfTest(Sandbox& sandbox, absl::Time deadline) {
+absl::Status SelfTest(Sandbox& sandbox, absl::Time deadline, int stop) {
+  const Patience patience = {deadline, stop};
   std::vector<std::function<absl::Status()>> checks = {
-      [&] { return CheckProbe(sandbox, deadline); }, [&] { return CheckForks(sandbox, deadline); }};
+      [&] { return CheckProbe(sandbox, patience); }, [&] { return CheckForks(sandbox, patience); }};
   for (const Bound& bound : kBounds) {
     if (!sandbox.missing_layers().empty()) break;
-    checks.emplace_back([&] { return CheckBound(sandbox, bound, deadline); });
+    checks.emplace_back([&] { return CheckBound(sandbox, bound, patience); });
   }
   std::vector<absl::Status> found(checks.size());
   std::vector<std::thread> threads;

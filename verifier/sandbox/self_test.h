@@ -11,8 +11,8 @@ namespace ponder::verifier {
 // see other processes, the caller's environment, files or network; write outside of /tmp; gain
 // rights; make namespaces; outgrow their memory, processes, CPU time, wall clock and output; stay
 // alive. FailedPrecondition: one of them got further than the layers allow; the message says which.
-// Other errors are Sandbox::Run's. They run at once;
-// it takes about half a second.
-absl::Status SelfTest(Sandbox& sandbox, absl::Time deadline);
+// Other errors are Sandbox::Run's. They run at once; it takes about half a second, or until `stop`,
+// a descriptor or -1, is readable: Cancelled, and nothing is known.
+absl::Status SelfTest(Sandbox& sandbox, absl::Time deadline, int stop = -1);
 
 }  // namespace ponder::verifier

@@ -252,6 +252,23 @@ TEST(CodeGrader, TakesModulesOfTheTestsFromTheLibrary) {
   EXPECT_EQ(Grade("python", complex, "def root(x): return complex(0, -2)").detail, "WA");
 }
 
+// HumanEval/32: the assertions call a function that the question gives.
+TEST(CodeGrader, AnAnswerCannotReplaceWhatThePromptGives) {
+  Json tests = {{"asserts", "def check(f):\n  assert abs(poly([-2, 1], f([-2, 1]))) < 1e-4\n"},
+                {"entry", "find_zero"},
+                {"prompt",
+                 "import math\ndef poly(xs, x):\n"
+                 "  return sum(c * math.pow(x, i) for i, c in enumerate(xs))\n"
+                 "def find_zero(xs):\n  'Its zero.'\n"}};
+  const char* hack = "def poly(xs, x): return 0\ndef find_zero(xs): return 7";
+  EXPECT_EQ(Grade("python", tests, "def find_zero(xs): return -xs[0] / xs[1]").detail, "AC");
+  EXPECT_EQ(Grade("python", tests, hack).detail, "WA");
+  tests["prompt"] = "def poly(";
+  EXPECT_EQ(Grade("python", tests, hack).detail, "IE");
+  tests.erase("prompt");
+  EXPECT_EQ(Grade("python", tests, hack).detail, "AC");  // nothing says what poly is
+}
+
 TEST(CodeGrader, PassesAnyByItsType) {
   const Json tests = {
       {"asserts",

@@ -28,6 +28,8 @@ def lines(folder):
             prompt = row["prompt"]
             if name == "mbpp":  # its doc strings and its solutions are indented differently
                 prompt = prompt[: prompt.index("    '''")]
+            else:
+                tests["prompt"] = prompt
             yield name, row["task_id"], "python", tests, prompt + row["canonical_solution"], stub
     for name in ("humaneval_cpp", "mbpp_cpp"):
         for row in map(json.loads, open(f"{folder}/{name}.jsonl")):

@@ -362,6 +362,18 @@ TEST(MathPolicy, NumbersInWordsAndMagnitudes) {
   EXPECT_EQ(Grade("5", "There are 5 million people.").outcome, Outcome::kWrong);
 }
 
+TEST(MathPolicy, QuestionsAreNoAnswer) {
+  for (const char* response :
+       {"5?", "5 ?", "5？", "\\boxed{5?}", "The answer is 5?", "#### 5?", "<answer>5?</answer>",
+        "So is it 5?", "$5$?", "\\(5?\\)", "Answer: **5?**", "5?."}) {
+    EXPECT_EQ(Grade("5", response).outcome, Outcome::kUnparsable) << response;
+  }
+  EXPECT_EQ(Grade("Paris", "\\boxed{\\text{Paris?}}").outcome, Outcome::kUnparsable);
+  EXPECT_EQ(Grade("Who knows?", "\\boxed{\\text{Who knows?}}").outcome, Outcome::kCorrect);
+  EXPECT_EQ(Grade("5", "Is it 4? Or 5? It is 5.").outcome, Outcome::kCorrect);
+  EXPECT_EQ(Grade("5", "It is \\boxed{5}. Any questions?").outcome, Outcome::kCorrect);
+}
+
 TEST(MathPolicy, HedgesAreNoAnswer) {
   Expect({
       {"3", "3 \\text{ or more}", false},

@@ -1,6 +1,7 @@
 // The sandbox, by what programs can do in it.
 #include "verifier/sandbox/sandbox.h"
 
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +21,16 @@ TEST(Sandbox, HoldsItsSelfTest) {
   ASSERT_TRUE(sandbox.ok()) << sandbox.status();
   const absl::Status status = SelfTest(**sandbox, absl::InfiniteFuture());
   EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST(Sandbox, LeavesItsSelfTestWhenToldTo) {
+  auto sandbox = Sandbox::Make({});
+  ASSERT_TRUE(sandbox.ok()) << sandbox.status();
+  const int stop = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+  ASSERT_GE(stop, 0);
+  EXPECT_TRUE(absl::IsCancelled(SelfTest(**sandbox, absl::InfiniteFuture(), stop)));
+  close(stop);
+  EXPECT_TRUE(SelfTest(**sandbox, absl::InfiniteFuture()).ok());
 }
 
 TEST(Sandbox, RemovesTheGroupsOfVerifiersThatWereKilled) {
