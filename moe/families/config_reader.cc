@@ -118,7 +118,9 @@ void ConfigReader::ReadCommon(ModelConfig* config) {
   Read("rms_norm_eps", &config->rms_norm_eps);
   Read("initializer_range", &config->initializer_range);
   Read("tie_word_embeddings", &config->tie_word_embeddings);
-  Only("hidden_act", "\"silu\"");
+  std::string activation;
+  Read("hidden_act", &activation);
+  if (activation != "swish") Only("hidden_act", "\"silu\"");  // two names of one function
   for (const auto& foreign : kForeignKeys) Only(foreign.key, foreign.neutral);
   ReadEos(config);
   ReadRope(config);
@@ -152,7 +154,8 @@ void ConfigReader::ReadQuantization(ModelConfig* config) {
 
 void ConfigReader::ReadHeads(ModelConfig* config) {
   for (const char* key : {"kv_lora_rank", "q_lora_rank", "qk_rope_head_dim"}) Only(key, "null");
-  config->num_key_value_heads = config->num_attention_heads;
+  if (config->num_key_value_heads == 0 || IsNull("num_key_value_heads"))
+    config->num_key_value_heads = config->num_attention_heads;
   Read("num_key_value_heads", &config->num_key_value_heads);
   if (config->head_dim == 0 && config->num_attention_heads > 0) {
     config->head_dim = config->hidden_size / config->num_attention_heads;

@@ -34,7 +34,8 @@ class ConfigReader {
   // What all families share: sizes, RoPE, end-of-sequence tokens, and the keys of other
   // architectures' arithmetic, which are refused. `config` holds the defaults.
   void ReadCommon(ModelConfig* config);
-  // head_dim, num_key_value_heads (default: the query heads) of plain attention.
+  // head_dim, num_key_value_heads of plain attention. Heads that `config` has no default for, or that
+  // are null, are the query heads.
   void ReadHeads(ModelConfig* config);
   // The window of attention: sequences are limited to it.
   void ReadSlidingWindow(ModelConfig* config);

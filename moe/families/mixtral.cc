@@ -12,6 +12,7 @@ ModelConfig MixtralDefaults() {
   config.rope_theta = 1e6;
   config.max_position_embeddings = 4096 * 32;
   config.eos_token_id = 2;
+  config.num_key_value_heads = 8;
   config.num_experts = 8;
   config.num_experts_per_tok = 2;
   return config;

@@ -10,6 +10,7 @@ ModelConfig Qwen2MoeDefaults() {
   config.attention_bias = true;
   config.max_position_embeddings = 32768;
   config.eos_token_id = -1;
+  config.num_key_value_heads = 16;
   config.num_experts = 60;
   config.num_experts_per_tok = 4;
   config.moe_intermediate_size = 1408;

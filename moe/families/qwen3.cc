@@ -6,6 +6,7 @@ namespace {
 
 ModelConfig Qwen3Defaults() {
   ModelConfig config;
+  config.num_key_value_heads = 32;
   config.head_dim = 128;
   config.max_position_embeddings = 32768;
   config.eos_token_id = -1;

@@ -10,6 +10,7 @@ ModelConfig Qwen3MoeDefaults() {
   ModelConfig config;
   config.max_position_embeddings = 32768;
   config.eos_token_id = -1;
+  config.num_key_value_heads = 4;
   config.num_experts = 128;
   config.num_experts_per_tok = 8;
   config.moe_intermediate_size = 768;

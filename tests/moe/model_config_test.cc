@@ -3,6 +3,7 @@
 #include <functional>
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -168,11 +169,35 @@ TEST(ModelConfig, RefusesJsonByKey) {
               HasSubstr("m/config.json"));
   EXPECT_THAT(ModelConfig::FromJson("{", "m/config.json").status().message(),
               HasSubstr("m/config.json"));
-  EXPECT_THAT(
-      ModelConfig::FromJson(R"({"rms_norm_eps": NaN})", "m/config.json").status().message(),
-      HasSubstr("rms_norm_eps"));
+  EXPECT_THAT(ModelConfig::FromJson(R"({"rms_norm_eps": NaN})", "m/config.json").status().message(),
+              HasSubstr("rms_norm_eps"));
   EXPECT_THAT(ModelConfig::FromJson(std::string(5 << 20, '['), "m/config.json").status().message(),
               HasSubstr("bytes"));
+}
+
+// What transformers' classes take where a file doesn't say.
+TEST(ModelConfig, LeavesOutWhatHuggingFacesClassesHaveAsDefaults) {
+  const auto read = [](const char* architecture, const char* more) {
+    const std::string json = absl::StrCat(
+        R"({"architectures": [")", architecture,
+        R"("], "vocab_size": 64, "hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 8,
+            "moe_intermediate_size": 8, "num_attention_heads": 32)",
+        more, "}");
+    const auto config = ModelConfig::FromJson(json, "config.json");
+    EXPECT_TRUE(config.ok()) << architecture << ": " << config.status();
+    return config.value_or(ModelConfig());
+  };
+  EXPECT_EQ(read("LlamaForCausalLM", "").num_key_value_heads, 32);
+  EXPECT_EQ(read("OlmoeForCausalLM", "").num_key_value_heads, 32);
+  EXPECT_EQ(read("MixtralForCausalLM", "").num_key_value_heads, 8);
+  EXPECT_EQ(read("MixtralForCausalLM", R"(, "num_key_value_heads": null)").num_key_value_heads, 32);
+  EXPECT_EQ(read("Qwen2MoeForCausalLM", "").num_key_value_heads, 16);
+  EXPECT_EQ(read("Qwen3ForCausalLM", "").num_key_value_heads, 32);
+  EXPECT_EQ(read("Qwen3MoeForCausalLM", "").num_key_value_heads, 4);
+  EXPECT_EQ(read("Qwen3ForCausalLM", "").head_dim, 128);
+  EXPECT_EQ(read("Qwen3MoeForCausalLM", "").head_dim, 2);
+  EXPECT_EQ(read("MixtralForCausalLM", "").rope_theta, 1e6);
+  EXPECT_EQ(read("LlamaForCausalLM", R"(, "hidden_act": "swish")").hidden_size, 64);
 }
 
 TEST(ModelConfig, ValidateNamesTheKey) {
