@@ -44,8 +44,9 @@ class JsonTokenizer final : public Tokenizer {
 
  private:
   struct Token {
-    std::string text;
-    std::string bytes;  // if the decoder is byte-level: what the text stands for
+    std::string bytes;                // if the decoder is byte-level: what the token stands for
+    TokenDecoder::Prepared prepared;  // else
+    int byte = -1;                    // that its name says, such as <0x0A>
     bool is_token = false;
     bool special = false;
   };
@@ -127,10 +128,14 @@ void JsonTokenizer::NameTokens() {
   const auto name = [this](int32_t id, const std::string& text, bool special) {
     if (static_cast<size_t>(id) >= tokens_.size()) tokens_.resize(static_cast<size_t>(id) + 1);
     Token& token = tokens_[static_cast<size_t>(id)];
-    token.text = text;
     token.is_token = true;
     token.special = special;
-    if (decoder_.is_byte_level()) token.bytes = ByteLevelBytes(text);
+    if (decoder_.is_byte_level()) {
+      token.bytes = ByteLevelBytes(text);
+    } else {
+      token.prepared = decoder_.Prepare(text);
+      token.byte = ByteOfToken(text);
+    }
   };
   for (const auto& [text, id] : bpe_.vocab()) name(id, text, false);
   for (const AddedToken& token : added_) name(token.id, token.content, token.special);
@@ -210,22 +215,22 @@ std::string JsonTokenizer::Decode(absl::Span<const int32_t> ids, bool skip_speci
       if (Shows(id, skip_special)) bytes += tokens_[static_cast<size_t>(id)].bytes;
     return ReplaceInvalidUtf8(bytes);
   }
-  std::vector<std::string> texts;
+  std::vector<const TokenDecoder::Prepared*> shown;
+  shown.reserve(ids.size());
   for (const int32_t id : ids)
-    if (Shows(id, skip_special)) texts.push_back(tokens_[static_cast<size_t>(id)].text);
-  return decoder_.Decode(std::move(texts));
+    if (Shows(id, skip_special)) shown.push_back(&tokens_[static_cast<size_t>(id)].prepared);
+  return decoder_.Decode(shown);
 }
 
 std::string JsonTokenizer::TokenBytes(int32_t id) const {
   if (!Shows(id, /*skip_special=*/false)) return "";
   const Token& token = tokens_[static_cast<size_t>(id)];
   if (decoder_.is_byte_level()) return token.bytes;
-  const int byte = ByteOfToken(token.text);
-  if (byte >= 0) return std::string(1, static_cast<char>(byte));
+  if (token.byte >= 0) return std::string(1, static_cast<char>(token.byte));
   // Behind another token, as the first of a text may lose a space.
-  constexpr absl::string_view kBefore = "a";
-  std::string text = decoder_.Decode({std::string(kBefore), token.text});
-  return text.substr(std::min(kBefore.size(), text.size()));
+  const TokenDecoder::Prepared before = decoder_.Prepare("a");
+  const std::string text = decoder_.Decode({&before, &token.prepared});
+  return text.substr(std::min(before.text.size(), text.size()));
 }
 
 std::unique_ptr<Detokenizer> JsonTokenizer::MakeDetokenizer(bool skip_special) const {
@@ -236,7 +241,7 @@ std::unique_ptr<Detokenizer> JsonTokenizer::MakeDetokenizer(bool skip_special) c
   }
   return MakeWindowDetokenizer(
       *this, [this, skip_special](int32_t id) { return Shows(id, skip_special); },
-      [this](int32_t id) { return ByteOfToken(tokens_[static_cast<size_t>(id)].text) >= 0; });
+      [this](int32_t id) { return tokens_[static_cast<size_t>(id)].byte >= 0; });
 }
 
 int32_t JsonTokenizer::TokenId(absl::string_view token) const {

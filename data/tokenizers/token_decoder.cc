@@ -39,16 +39,22 @@ const ByteAlphabet& Alphabet() {
   return *alphabet;
 }
 
+// What a run of bytes becomes: text, or one U+FFFD for each.
+template <typename Append>
+void AppendBytes(absl::string_view bytes, const Append& append) {
+  if (IsValidUtf8(bytes)) {
+    append(bytes);
+  } else {
+    for (size_t i = 0; i < bytes.size(); ++i) append("\xEF\xBF\xBD");
+  }
+}
+
 std::vector<std::string> JoinBytes(const std::vector<std::string>& tokens) {
   std::vector<std::string> joined;
   std::string bytes;
   const auto flush = [&] {
     if (bytes.empty()) return;
-    if (IsValidUtf8(bytes)) {
-      joined.push_back(bytes);
-    } else {
-      for (size_t i = 0; i < bytes.size(); ++i) joined.emplace_back("\xEF\xBF\xBD");
-    }
+    AppendBytes(bytes, [&](absl::string_view text) { joined.emplace_back(text); });
     bytes.clear();
   };
   for (const std::string& token : tokens) {
@@ -113,6 +119,13 @@ absl::StatusOr<TokenDecoder> TokenDecoder::FromJson(const std::optional<JsonNode
   if (!node.has_value()) return decoder;
   decoder.joined_by_space_ = false;
   PONDER_RETURN_IF_ERROR(decoder.Append(*node, 0));
+  for (const Step& step : decoder.steps_) {
+    using Kind = Step::Kind;
+    const bool alone = step.kind == Kind::kReplace || step.kind == Kind::kStrip ||
+                       (step.kind == Kind::kMetaspace && !step.strip_first);
+    if (!alone) break;
+    ++decoder.prepared_;
+  }
   return decoder;
 }
 
@@ -162,9 +175,64 @@ bool TokenDecoder::is_byte_level() const {
   return steps_.size() == 1 && steps_[0].kind == Step::Kind::kByteLevel;
 }
 
-std::string TokenDecoder::Decode(std::vector<std::string> tokens) const {
-  if (joined_by_space_) return absl::StrJoin(tokens, " ");
-  for (const Step& step : steps_) {
+TokenDecoder::Prepared TokenDecoder::Prepare(std::string token) const {
+  Prepared prepared;
+  prepared.text = std::move(token);
+  for (size_t i = 0; i < prepared_; ++i) prepared.text = Alone(steps_[i], prepared.text);
+  prepared.byte = ByteOfToken(prepared.text);
+  return prepared;
+}
+
+std::string TokenDecoder::Decode(absl::Span<const Prepared* const> tokens) const {
+  size_t at = prepared_;
+  const auto is = [&](Step::Kind kind) { return at < steps_.size() && steps_[at].kind == kind; };
+  // Most decoders only join what is prepared, and then look at the whole.
+  const bool bytes = is(Step::Kind::kByteFallback);
+  if (bytes) ++at;
+  const bool fused = is(Step::Kind::kFuse);
+  if (fused) ++at;
+  if (joined_by_space_ || (!fused && at < steps_.size())) {
+    std::vector<std::string> texts;
+    for (const Prepared* token : tokens) texts.push_back(token->text);
+    return joined_by_space_ ? absl::StrJoin(texts, " ") : Run(prepared_, std::move(texts));
+  }
+  std::string joined;
+  size_t size = 0;
+  for (const Prepared* token : tokens) size += token->text.size();
+  joined.reserve(size);
+  for (size_t i = 0; i < tokens.size();) {
+    if (!bytes || tokens[i]->byte < 0) {
+      joined += tokens[i++]->text;
+      continue;
+    }
+    std::string run;
+    for (; i < tokens.size() && tokens[i]->byte >= 0; ++i)
+      run.push_back(static_cast<char>(tokens[i]->byte));
+    AppendBytes(run, [&](absl::string_view text) { absl::StrAppend(&joined, text); });
+  }
+  return at == steps_.size() ? joined : Run(at, {std::move(joined)});
+}
+
+std::string TokenDecoder::Alone(const Step& step, absl::string_view token) {
+  switch (step.kind) {
+    case Step::Kind::kStrip:
+      return StripEnds(token, step.content, step.start, step.stop);
+    case Step::Kind::kReplace: {
+      auto replaced = ReplaceMatches(*step.pattern, token, step.content);
+      return replaced.ok() ? *std::move(replaced) : std::string(token);  // too short to fail
+    }
+    case Step::Kind::kMetaspace:
+      return absl::StrReplaceAll(token, {{step.content, " "}});
+    default:
+      break;
+  }
+  PONDER_CHECK(false, "no step for one token alone");
+  return "";
+}
+
+std::string TokenDecoder::Run(size_t first, std::vector<std::string> tokens) const {
+  for (size_t at = first; at < steps_.size(); ++at) {
+    const Step& step = steps_[at];
     switch (step.kind) {
       case Step::Kind::kByteLevel: {
         std::string bytes;
@@ -179,19 +247,14 @@ std::string TokenDecoder::Decode(std::vector<std::string> tokens) const {
         tokens = {absl::StrJoin(tokens, "")};
         break;
       case Step::Kind::kStrip:
-        for (std::string& token : tokens)
-          token = StripEnds(token, step.content, step.start, step.stop);
-        break;
       case Step::Kind::kReplace:
-        for (std::string& token : tokens) {
-          auto replaced = ReplaceMatches(*step.pattern, token, step.content);
-          if (replaced.ok()) token = *std::move(replaced);  // a token is too short to fail
-        }
+        for (std::string& token : tokens) token = Alone(step, token);
         break;
       case Step::Kind::kMetaspace:
         for (size_t i = 0; i < tokens.size(); ++i) {
-          const char* with = i == 0 && step.strip_first ? "" : " ";
-          tokens[i] = absl::StrReplaceAll(tokens[i], {{step.content, with}});
+          tokens[i] = i == 0 && step.strip_first
+                          ? absl::StrReplaceAll(tokens[i], {{step.content, ""}})
+                          : Alone(step, tokens[i]);
         }
         break;
     }

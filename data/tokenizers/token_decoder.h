@@ -22,8 +22,15 @@ class TokenDecoder {
   // and Sequence are known; another is an error that names it.
   static absl::StatusOr<TokenDecoder> FromJson(const std::optional<JsonNode>& node);
 
+  // A token after the steps at the beginning that look at nothing but it: what of decoding can be
+  // done once for a vocabulary. A value.
+  struct Prepared {
+    std::string text;
+    int byte = -1;  // that the text names, such as <0x0A>
+  };
+  Prepared Prepare(std::string token) const;
   // Text that is valid UTF-8 if the tokens are.
-  std::string Decode(std::vector<std::string> tokens) const;
+  std::string Decode(absl::Span<const Prepared* const> tokens) const;
 
   // Decode is nothing but the tokens' bytes, with U+FFFD for what is not UTF-8.
   bool is_byte_level() const;
@@ -37,9 +44,14 @@ class TokenDecoder {
     bool strip_first = false;                     // kMetaspace: none for a prepended space
   };
   absl::Status Append(const JsonNode& node, int depth);
+  // `step`, which looks at one token alone, behind others.
+  static std::string Alone(const Step& step, absl::string_view token);
+  // The steps from `first` on.
+  std::string Run(size_t first, std::vector<std::string> tokens) const;
 
   bool joined_by_space_ = true;
   std::vector<Step> steps_;
+  size_t prepared_ = 0;  // steps that Prepare does
 };
 
 // The bytes that a token of the byte-level alphabet stands for; a token with other characters
