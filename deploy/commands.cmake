@@ -26,6 +26,7 @@ ponder_binary(NAME ponder
     score_command.cc
     stop_signal.cc
     tokenize_command.cc
+    gguf_vocabulary.cc
   DEPS
     ponder::actor
     ponder::base

@@ -2,11 +2,13 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 #include "data/tokenizer.h"
 #include "deploy/commands.h"
+#include "deploy/gguf_vocabulary.h"
 #include "deploy/model_folder.h"
 #include "moe/gguf.h"
 #include "moe/narrow_weights.h"
@@ -26,6 +28,10 @@ struct ExportOptions {
 moe::GgufVocabulary ByteVocabulary() {
   using Kind = moe::GgufVocabulary::Kind;
   moe::GgufVocabulary vocabulary;
+  vocabulary.pre = "qwen2";
+  // llama.cpp wants merges to be there; this one makes a token that does not exist, so it is never
+  // applied.
+  vocabulary.merges = {"a b"};
   vocabulary.eos_token = data::ByteTokenizer::kEos;
   for (int32_t id = 0; id < data::ByteTokenizer::kVocabSize; ++id) {
     if (id < 256) {
@@ -81,16 +87,16 @@ absl::Status RunExport(const ExportOptions& options) {
   if (options.format == "gguf") {
     if (dtype.empty()) dtype = "f32";
     PONDER_ASSIGN_OR_RETURN(OpenedModel opened, OpenModel(options.model));
-    if (opened.text != data::ByteText()) {
-      return absl::UnimplementedError(
-          absl::StrCat(options.model,
-                       " has a tokenizer.json; --format gguf writes models of bytes "
-                       "only; take --format hf"));
-    }
     moe::Model& model = opened.model;
+    moe::GgufVocabulary vocabulary = ByteVocabulary();
+    if (opened.text != data::ByteText()) {
+      auto own = GgufVocabularyOf(options.model, model.config);
+      if (!own.ok()) return Annotate(own.status(), options.model);
+      vocabulary = *std::move(own);
+    }
     PONDER_ASSIGN_OR_RETURN(model.weights, moe::AsFloat32(std::move(model.weights)));
     PONDER_ASSIGN_OR_RETURN(const moe::GgufType type, moe::ParseGgufType(dtype));
-    PONDER_RETURN_IF_ERROR(moe::WriteGguf(options.out, model, type, ByteVocabulary()));
+    PONDER_RETURN_IF_ERROR(moe::WriteGguf(options.out, model, type, vocabulary));
   } else {
     PONDER_ASSIGN_OR_RETURN(const moe::Model model, moe::LoadModel(options.model));
     PONDER_RETURN_IF_ERROR(WriteHuggingFace(options, model));

@@ -234,18 +234,28 @@ void AddMetadata(const ModelConfig& c, GgufType type, const GgufVocabulary& voca
   out.U32(key("expert_count"), c.num_experts);
   out.U32(key("expert_used_count"), c.num_experts_per_tok);
   out.U32(key("expert_feed_forward_length"), c.moe_intermediate_size);
-  out.Text("tokenizer.ggml.model", "gpt2");
-  out.Text("tokenizer.ggml.pre", "qwen2");
+  out.Text("tokenizer.ggml.model", vocabulary.model);
+  out.Text("tokenizer.ggml.pre", vocabulary.pre);
   out.Array("tokenizer.ggml.tokens", ValueType::kString, vocabulary.texts.size());
   for (const std::string& text : vocabulary.texts) out.String(text);
   out.Array("tokenizer.ggml.token_type", ValueType::kI32, vocabulary.kinds.size());
   for (GgufVocabulary::Kind kind : vocabulary.kinds) out.Number(static_cast<int32_t>(kind));
-  // llama.cpp wants merges to be there; this one makes a token that does not exist, so it is never
-  // applied.
-  out.Array("tokenizer.ggml.merges", ValueType::kString, 1);
-  out.String("a b");
-  out.U32("tokenizer.ggml.eos_token_id", vocabulary.eos_token);
-  out.Bool("tokenizer.ggml.add_bos_token", false);
+  if (vocabulary.model == "gpt2") {
+    out.Array("tokenizer.ggml.merges", ValueType::kString, vocabulary.merges.size());
+    for (const std::string& merge : vocabulary.merges) out.String(merge);
+  } else {
+    out.Array("tokenizer.ggml.scores", ValueType::kF32, vocabulary.scores.size());
+    for (const float score : vocabulary.scores) out.Number(score);
+    out.Bool("tokenizer.ggml.add_space_prefix", vocabulary.add_space_prefix);
+  }
+  const std::pair<const char*, int32_t> named[] = {
+      {"tokenizer.ggml.bos_token_id", vocabulary.bos_token},
+      {"tokenizer.ggml.eos_token_id", vocabulary.eos_token},
+      {"tokenizer.ggml.unknown_token_id", vocabulary.unknown_token}};
+  for (const auto& [key, id] : named)
+    if (id >= 0) out.U32(key, id);
+  out.Bool("tokenizer.ggml.add_bos_token", vocabulary.add_bos);
+  out.Bool("tokenizer.ggml.add_eos_token", vocabulary.add_eos);
 }
 
 std::string Padding(uint64_t bytes) {

@@ -19,12 +19,28 @@ enum class GgufType { kF32, kF16, kBF16, kQ8_0 };
 // "f32", "f16", "bf16" or "q8_0".
 absl::StatusOr<GgufType> ParseGgufType(absl::string_view name);
 
-// The tokens of a byte-level vocabulary without merges, in GGUF's terms ("gpt2"). A value.
+// A tokenizer in GGUF's terms. A value.
 struct GgufVocabulary {
-  enum class Kind : int32_t { kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5 };
+  enum class Kind : int32_t {
+    kNormal = 1,
+    kUnknown = 2,
+    kControl = 3,
+    kUserDefined = 4,
+    kUnused = 5,
+    kByte = 6
+  };
+  std::string model = "gpt2";      // byte-level BPE; or "llama": SentencePiece's
+  std::string pre;                 // what cuts text into words
   std::vector<std::string> texts;  // by id; unique
   std::vector<Kind> kinds;
-  int32_t eos_token = 0;
+  std::vector<std::string> merges;  // "a b", of gpt2
+  std::vector<float> scores;        // by id, of llama
+  int32_t bos_token = -1;           // -1: none
+  int32_t eos_token = -1;
+  int32_t unknown_token = -1;
+  bool add_bos = false;  // around a text
+  bool add_eos = false;
+  bool add_space_prefix = false;  // of llama
 };
 
 // How GGUF spells a byte: printable ones as themselves, the others as characters from U+0100 on.

@@ -132,8 +132,7 @@ absl::StatusOr<Json> TokenizerJson(const Model& model) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const Tokenizer>> MakeSentencePieceTokenizer(
-    const std::string& bytes, const std::string& path) {
+absl::StatusOr<std::string> SentencePieceAsJson(const std::string& bytes, const std::string& path) {
   constexpr size_t kMaxBytes = 64 << 20;
   Model model;
   if (bytes.size() > kMaxBytes || !model.ParseFromString(bytes) || model.pieces_size() == 0) {
@@ -143,7 +142,13 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> MakeSentencePieceTokenizer(
   PONDER_RETURN_IF_ERROR(Annotate(CheckSupported(model), path));
   const absl::StatusOr<Json> json = TokenizerJson(model);
   if (!json.ok()) return Annotate(json.status(), path);
-  return MakeJsonTokenizer(json->dump(), path);
+  return json->dump();
+}
+
+absl::StatusOr<std::shared_ptr<const Tokenizer>> MakeSentencePieceTokenizer(
+    const std::string& bytes, const std::string& path) {
+  PONDER_ASSIGN_OR_RETURN(const std::string json, SentencePieceAsJson(bytes, path));
+  return MakeJsonTokenizer(json, path);
 }
 
 }  // namespace ponder::data

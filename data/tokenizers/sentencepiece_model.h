@@ -15,4 +15,7 @@ namespace ponder::data {
 absl::StatusOr<std::shared_ptr<const Tokenizer>> MakeSentencePieceTokenizer(
     const std::string& bytes, const std::string& path);
 
+// The same model as transformers would write it as tokenizer.json.
+absl::StatusOr<std::string> SentencePieceAsJson(const std::string& bytes, const std::string& path);
+
 }  // namespace ponder::data

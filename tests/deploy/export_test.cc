@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "actor/engine/engine.h"
 #include "data/tokenizer.h"
+#include "data/tokenizers/tokenizer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "moe/checkpoint.h"
@@ -99,6 +100,17 @@ class ExportTest : public ::testing::Test {
     ASSERT_EQ(lines->size(), 2 * std::size(kPrompts));
   }
 
+  // The shape of `init`, with another vocabulary.
+  void MakeModel(const std::string& name, int64_t vocab_size) {
+    ASSERT_EQ(Ponder("init --out shape --set model.initializer_range=0.1"), 0) << Err();
+    moe::ModelConfig config = moe::LoadModel(folder_ + "/shape")->config;
+    config.vocab_size = vocab_size;
+    config.source_json.clear();
+    const absl::Status saved =
+        moe::SaveModel(folder_ + "/" + name, {config, moe::InitWeights(config, /*seed=*/3)});
+    ASSERT_TRUE(saved.ok()) << saved;
+  }
+
   std::vector<int32_t> OurContinuation(const std::vector<int32_t>& prompt) {
     const auto model = moe::LoadModel(folder_ + "/M");
     actor::Engine::Options options;
@@ -136,6 +148,28 @@ TEST_F(ExportTest, LlamaCppGoesOnWithOurTokens) {
   }
 }
 
+TEST_F(ExportTest, LlamaCppCutsTextAsTheModelsOwnTokenizerDoes) {
+  for (const char* name : {"qwen2", "llama3", "gpt2", "deepseek3", "llama2_spm", "sentencepiece"}) {
+    MakeModel("M", 1500);
+    const std::string tokenizer = absl::StrCat(PONDER_SOURCE_DIR, "/tests/data/tokenizers/", name);
+    for (const char* file : {"/tokenizer.json", "/tokenizer.model"})
+      if (fs::exists(tokenizer + file)) fs::copy(tokenizer + file, folder_ + "/M" + file);
+    ASSERT_EQ(Ponder("export --model M --format gguf --out m.gguf"), 0) << name << ": " << Err();
+    std::vector<std::vector<int32_t>> lines;
+    AskLlama("m.gguf", &lines);
+    if (IsSkipped() || HasFatalFailure()) return;
+    const auto ours = data::LoadTokenizer(folder_ + "/M");
+    ASSERT_TRUE(ours.ok()) << ours.status();
+    for (size_t i = 0; i < std::size(kPrompts); ++i) {
+      const std::vector<int32_t> prompt = *(*ours)->Encode(kPrompts[i], /*add_special=*/false);
+      EXPECT_EQ(lines[2 * i], prompt) << name << ": " << kPrompts[i];
+      if (i < 3)
+        EXPECT_EQ(lines[2 * i + 1], OurContinuation(prompt)) << name << ": " << kPrompts[i];
+    }
+    fs::remove_all(folder_ + "/M");
+  }
+}
+
 TEST_F(ExportTest, LlamaCppLoadsTheNarrowTypes) {
   ASSERT_EQ(Ponder("init --out M --set model.initializer_range=0.1"), 0) << Err();
   for (const char* dtype : {"f16", "bf16", "q8_0"}) {
@@ -169,6 +203,11 @@ TEST_F(ExportTest, RefusesWhatTheFormatCannotSay) {
   ASSERT_EQ(Ponder("init --out M --set model.scoring_func=sigmoid"), 0) << Err();
   EXPECT_EQ(Ponder("export --model M --format gguf --out m.gguf"), 2);
   EXPECT_THAT(Err(), HasSubstr("scoring_func"));
+  MakeModel("T", 1500);
+  const std::string tokenizers = absl::StrCat(PONDER_SOURCE_DIR, "/tests/data/tokenizers/");
+  fs::copy(tokenizers + "mixtral_metaspace/tokenizer.json", folder_ + "/T/tokenizer.json");
+  EXPECT_EQ(Ponder("export --model T --format gguf --out m.gguf"), 1);
+  EXPECT_THAT(Err(), HasSubstr("normalizer"));
   ASSERT_EQ(Ponder("init --out M --set model.hidden_size=48"), 0) << Err();
   EXPECT_EQ(Ponder("export --model M --format gguf --out m.gguf --dtype q8_0"), 2);
   EXPECT_THAT(Err(), HasSubstr("blocks of 32"));
