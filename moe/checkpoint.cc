@@ -20,6 +20,7 @@ constexpr char kScaleSuffix[] = "_scale_inv";  // DeepSeek's block scales of `na
 TensorBytes InFile(const CheckpointFiles& files, const CheckpointFiles::Tensor& tensor) {
   TensorBytes bytes;
   bytes.data = tensor.bytes;
+  bytes.file = &files.file(tensor.file);
   bytes.path = files.path(tensor.file);
   bytes.name = tensor.spec.name;
   bytes.crc32 = tensor.crc32;

@@ -23,22 +23,33 @@ absl::StatusOr<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::st
     return absl::InvalidArgumentError(absl::StrCat(path, " is not a file"));
   }
   const size_t size = static_cast<size_t>(info.st_size);
-  if (size == 0) return std::shared_ptr<const MappedFile>(new MappedFile({}));
-  void* memory = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
-  if (memory == MAP_FAILED) return ErrnoStatus(errno, absl::StrCat("can't map ", path));
-  return std::shared_ptr<const MappedFile>(
-      new MappedFile(absl::string_view(static_cast<const char*>(memory), size)));
-}
-
-void MappedFile::Forget(absl::string_view bytes) {
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t begin = (reinterpret_cast<uintptr_t>(bytes.data()) + page - 1) / page * page;
-  const uintptr_t end = reinterpret_cast<uintptr_t>(bytes.data() + bytes.size()) / page * page;
-  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  absl::string_view bytes;
+  if (size > 0) {
+    void* memory = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) return ErrnoStatus(errno, absl::StrCat("can't map ", path));
+    bytes = absl::string_view(static_cast<const char*>(memory), size);
+  }
+  std::move(closer).Cancel();
+  return std::shared_ptr<const MappedFile>(new MappedFile(bytes, path, fd));
 }
 
 MappedFile::~MappedFile() {
   if (!bytes_.empty()) munmap(const_cast<char*>(bytes_.data()), bytes_.size());
+  close(fd_);
+}
+
+absl::Status MappedFile::Copy(absl::string_view bytes, char* out) const {
+  off_t at = bytes.data() - bytes_.data();
+  for (size_t left = bytes.size(); left > 0;) {
+    const ssize_t n = pread(fd_, out, left, at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus(errno, absl::StrCat("can't read ", path_));
+    if (n == 0) return absl::DataLossError(absl::StrCat(path_, " was cut while it was read"));
+    out += n;
+    at += n;
+    left -= static_cast<size_t>(n);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace ponder::moe

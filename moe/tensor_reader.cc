@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "base/atomic_file.h"
 #include "base/status.h"
 #include "moe/checked_folder.h"
@@ -41,29 +42,49 @@ int64_t TensorReader::BlockSize(int64_t i) const {
   return std::min(block_, elements_ - i * block_);
 }
 
-void TensorReader::Sum(int64_t i) {
-  if (crc32_.empty()) return;
-  crc32_[static_cast<size_t>(i)] =
-      Crc32(BytesOf(place_.data.subspan(static_cast<size_t>(i * block_ * element_bytes_),
-                                        static_cast<size_t>(BlockSize(i) * element_bytes_))));
+const uint8_t* TensorReader::Bytes(int64_t i, uint8_t* out) {
+  const auto bytes = place_.data.subspan(static_cast<size_t>(i * block_ * element_bytes_),
+                                         static_cast<size_t>(BlockSize(i) * element_bytes_));
+  const uint8_t* at = bytes.data();
+  if (place_.file != nullptr) {
+    static thread_local std::vector<uint8_t> copy;
+    if (out == nullptr) {
+      copy.resize(bytes.size());
+      out = copy.data();
+    }
+    const absl::Status copied = place_.file->Copy(BytesOf(bytes), reinterpret_cast<char*>(out));
+    if (!copied.ok()) Fail(copied);
+    at = out;
+  }
+  if (!crc32_.empty())
+    crc32_[static_cast<size_t>(i)] = Crc32({reinterpret_cast<const char*>(at), bytes.size()});
+  return at;
+}
+
+void TensorReader::Fail(const absl::Status& status) {
+  static absl::Mutex mutex(absl::kConstInit);
+  absl::MutexLock lock(&mutex);
+  failure_.Update(status);
 }
 
 const float* TensorReader::Read(int64_t i, float* scratch) {
-  if (!in_place_) {
-    Copy(i, scratch);
-    return scratch;
+  if (in_place_ && place_.file == nullptr) {
+    return reinterpret_cast<const float*>(Bytes(i, nullptr));
   }
-  Sum(i);
-  return reinterpret_cast<const float*>(place_.data.data()) + i * block_;
+  Copy(i, scratch);
+  return scratch;
 }
 
 void TensorReader::Copy(int64_t i, float* out) {
-  Sum(i);
-  CopyAsFloats(spec_, place_, i * block_, absl::MakeSpan(out, static_cast<size_t>(BlockSize(i))));
+  const bool as_it_is = spec_.dtype == DType::kF32 && !place_.is_fp8() && place_.file != nullptr;
+  const uint8_t* bytes = Bytes(i, as_it_is ? reinterpret_cast<uint8_t*>(out) : nullptr);
+  if (as_it_is) return;
+  CopyAsFloats(spec_, place_, i * block_, bytes,
+               absl::MakeSpan(out, static_cast<size_t>(BlockSize(i))));
 }
 
 absl::Status TensorReader::Finish() {
-  if (!place_.path.empty()) MappedFile::Forget(BytesOf(place_.data));
+  PONDER_RETURN_IF_ERROR(failure_);
   if (place_.crc32.has_value()) {
     uint32_t crc = 0;
     for (int64_t i = 0; i < blocks(); ++i) {

@@ -22,8 +22,8 @@ class TensorReader {
                                            int64_t elements, int64_t block);
 
   int64_t blocks() const { return (elements_ + block_ - 1) / block_; }
-  // The i-th block as float32: in place, or converted into `scratch` [block]. Each block is read
-  // once; different ones from different threads.
+  // The i-th block as float32: in place, or in `scratch` [block]. Each block is read once; different
+  // ones from different threads. What can't be read is told by Finish.
   const float* Read(int64_t i, float* scratch);
   // Read, into `out` in any case.
   void Copy(int64_t i, float* out);
@@ -33,8 +33,10 @@ class TensorReader {
 
  private:
   TensorReader(const Weights& weights, size_t tensor, int64_t elements, int64_t block);
+  void Fail(const absl::Status& status);
   int64_t BlockSize(int64_t i) const;
-  void Sum(int64_t i);  // the checksum of the block
+  // The block's bytes, summed: in memory, or copied out of the file, into `out` if that is not null.
+  const uint8_t* Bytes(int64_t i, uint8_t* out);
 
   const TensorSpec& spec_;
   const TensorBytes& place_;
@@ -43,6 +45,7 @@ class TensorReader {
   int64_t element_bytes_;
   bool in_place_;
   std::vector<uint32_t> crc32_;  // by block; empty: nothing to compare with
+  absl::Status failure_;         // the first
 };
 
 }  // namespace ponder::moe

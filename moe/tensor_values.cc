@@ -45,7 +45,7 @@ T LoadAs(const uint8_t* from) {
 }
 
 void CopyScaledE4M3(const TensorSpec& spec, const TensorBytes& from, int64_t first,
-                    absl::Span<float> out) {
+                    const uint8_t* bytes, absl::Span<float> out) {
   const std::array<float, 256>& table = E4M3Table();
   const int64_t columns = spec.shape.empty() ? 1 : spec.shape.back();
   const int64_t scale_columns = (columns + from.block_columns - 1) / from.block_columns;
@@ -58,7 +58,7 @@ void CopyScaledE4M3(const TensorSpec& spec, const TensorBytes& from, int64_t fir
     const int64_t run =
         std::min({from.block_columns - column % from.block_columns, columns - column, end - i});
     for (const int64_t stop = i + run; i < stop; ++i) {
-      out[static_cast<size_t>(i - first)] = table[from.data[static_cast<size_t>(i)]] * scale;
+      out[static_cast<size_t>(i - first)] = table[bytes[i - first]] * scale;
     }
   }
 }
@@ -67,11 +67,17 @@ void CopyScaledE4M3(const TensorSpec& spec, const TensorBytes& from, int64_t fir
 
 void CopyAsFloats(const TensorSpec& spec, const TensorBytes& from, int64_t first,
                   absl::Span<float> out) {
+  const int64_t element = from.is_fp8() ? 1 : DTypeSize(spec.dtype);
+  CopyAsFloats(spec, from, first, from.data.data() + first * element, out);
+}
+
+void CopyAsFloats(const TensorSpec& spec, const TensorBytes& from, int64_t first,
+                  const uint8_t* data, absl::Span<float> out) {
   const size_t element = from.is_fp8() ? 1 : static_cast<size_t>(DTypeSize(spec.dtype));
-  const size_t begin = static_cast<size_t>(first) * element;
-  PONDER_CHECK(first >= 0 && begin + out.size() * element <= from.data.size(), spec.name);
-  if (from.is_fp8()) return CopyScaledE4M3(spec, from, first, out);
-  const uint8_t* data = from.data.data() + begin;
+  PONDER_CHECK(
+      first >= 0 && (static_cast<size_t>(first) + out.size()) * element <= from.data.size(),
+      spec.name);
+  if (from.is_fp8()) return CopyScaledE4M3(spec, from, first, data, out);
   switch (spec.dtype) {
     case DType::kF32:
       if (!out.empty()) std::memcpy(out.data(), data, out.size() * element);

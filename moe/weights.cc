@@ -12,7 +12,7 @@
 #include "base/philox.h"
 #include "base/status.h"
 #include "moe/checked_folder.h"
-#include "moe/tensor_values.h"
+#include "moe/tensor_reader.h"
 
 namespace ponder::moe {
 namespace {
@@ -147,11 +147,12 @@ absl::Status Weights::CheckFloats(size_t i, int64_t expected) const {
 }
 
 absl::Status Weights::CopyF32(absl::string_view name, absl::Span<float> out) const {
-  PONDER_ASSIGN_OR_RETURN(const size_t i, Find(name));
-  PONDER_RETURN_IF_ERROR(CheckFloats(i, static_cast<int64_t>(out.size())));
-  PONDER_RETURN_IF_ERROR(Check(i));
-  CopyAsFloats(manifest_.tensors[i], places_[i], /*first=*/0, out);
-  return absl::OkStatus();
+  constexpr int64_t kBlock = 1 << 18;
+  PONDER_ASSIGN_OR_RETURN(
+      TensorReader reader,
+      TensorReader::Open(*this, name, static_cast<int64_t>(out.size()), kBlock));
+  for (int64_t i = 0; i < reader.blocks(); ++i) reader.Copy(i, out.data() + i * kBlock);
+  return reader.Finish();
 }
 
 absl::StatusOr<absl::Span<const float>> Weights::F32(absl::string_view name) const {

@@ -14,6 +14,7 @@
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "base/types.h"
+#include "moe/mapped_file.h"
 #include "moe/model_config.h"
 
 namespace ponder::moe {
@@ -28,6 +29,7 @@ struct TensorBytes {
   int64_t block_columns = 0;
   // Of tensors in a mapped file: its path, the name there, and the checksums that it was written
   // with, where they are known.
+  const MappedFile* file = nullptr;
   absl::string_view path;
   absl::string_view name;
   absl::optional<uint32_t> crc32;
