@@ -9,6 +9,7 @@ const char* OutcomeName(Verdict::Outcome outcome) {
     case Verdict::Outcome::kUnparsable: return "unparsable";
     case Verdict::Outcome::kTimeout: return "timeout";
     case Verdict::Outcome::kError: return "error";
+    case Verdict::Outcome::kScored: return "scored";
   }
   return "error";
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -90,8 +91,12 @@ struct Verdict {
     kUnparsable = 2,  // no answer could be read from the response (unclosed thought, no final answer)
     kTimeout = 3,     // judging ran over its budget
     kError = 4,       // the verifier failed; nothing is known about the answer
+    kScored = 5,      // there is no right or wrong, only how good the answer is: `score`
   };
   Outcome outcome = Outcome::kError;
+  // How good it is, of kinds that can tell: finite, the higher the better, on the kind's own scale. Beside a verdict of
+  // right or wrong it is one part of the reward more.
+  std::optional<double> score;
   std::string extracted;   // the final answer as read from the response; may be empty
   std::string reason;      // one line of evidence, for people
   std::string detail;      // grader-specific code, e.g. "TLE" for programs; may be empty
@@ -113,10 +118,12 @@ struct Group {
 
 // What reward/ made of one sample.
 struct Score {
-  double reward = 0;     // correctness + overlong
-  double correctness = 0;
-  double overlong = 0;   // DAPO's soft length penalty, <= 0
-  double advantage = 0;  // relative to its group
+  double reward = 0;       // normalised + overlong
+  double correctness = 0;  // of right and wrong; 0 where there is neither
+  double preference = 0;   // of the verdict's score; 0 without one
+  double normalised = 0;   // correctness + preference, shifted and scaled as its source's rewards ask for
+  double overlong = 0;     // DAPO's soft length penalty, <= 0
+  double advantage = 0;    // relative to its group
   bool correct = false;
 };
 

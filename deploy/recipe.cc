@@ -69,4 +69,13 @@ learner::RouterBalance RouterBalanceOf(const v1::RouterConfig& router) {
   return balance;
 }
 
+reward::SourceNormaliser::Options NormalisationOf(const v1::RewardConfig& reward) {
+  using Kind = reward::SourceNormaliser::Kind;
+  const std::string& name = reward.normalise();
+  return {name == "scale"         ? Kind::kScale
+          : name == "standardise" ? Kind::kStandardise
+                                  : Kind::kNone,
+          reward.rate(), reward.least_deviation()};
+}
+
 }  // namespace ponder::deploy

@@ -5,11 +5,13 @@
 #include "learner/objective.h"
 #include "learner/router_balance.h"
 #include "proto/config.pb.h"
+#include "reward/normalisation.h"
 
 namespace ponder::deploy {
 
 learner::AdvantageOptions AdvantageOf(const v1::RlConfig& rl);
 learner::ObjectiveOptions ObjectiveOf(const v1::RlConfig& rl);
 learner::RouterBalance RouterBalanceOf(const v1::RouterConfig& router);
+reward::SourceNormaliser::Options NormalisationOf(const v1::RewardConfig& reward);
 
 }  // namespace ponder::deploy

@@ -40,6 +40,8 @@ learner::TrainLoop::Options LoopOptions(const v1::Config& config, const std::str
   options.reward.max_response_tokens = config.rl().max_response_tokens();
   options.reward.overlong_cache = config.rl().overlong_cache();
   options.reward.wrong = config.rl().wrong_reward();
+  options.reward.preference_coef = config.rl().reward().preference_coef();
+  options.normalisation = NormalisationOf(config.rl().reward());
   options.overlong_filtering = config.rl().overlong_filtering();
   options.proximal = config.rl().proximal() == "recomputed";
   options.advantage = AdvantageOf(config.rl());

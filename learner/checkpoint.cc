@@ -165,6 +165,10 @@ absl::Status SaveTraining(const std::string& folder, const TrainState& state, mo
   if (!state.curriculum.empty()) {
     json["curriculum"] = nlohmann::ordered_json::parse(state.curriculum);
   }
+  for (const auto& [source, moments] : state.rewards) {
+    json["rewards"][source] = {
+        {"count", moments.count}, {"mean", moments.mean}, {"variance", moments.variance}};
+  }
   PONDER_RETURN_IF_ERROR(MakeFolder(folder));
   moe::FolderFiles files = moe::ModelFiles({decoder.config(), std::move(weights)}, carried);
   if (lora == nullptr) {
@@ -212,6 +216,18 @@ absl::StatusOr<TrainState> LoadTrainState(const std::string& checkpoint) {
     *value = json[key].get<int64_t>();
   }
   if (json.contains("curriculum")) state.curriculum = json["curriculum"].dump();
+  if (!json.contains("rewards")) return state;
+  try {
+    for (const auto& [source, moments] : json["rewards"].items()) {
+      reward::RunningMoments& of_source = state.rewards[source];
+      moments.at("count").get_to(of_source.count);
+      moments.at("mean").get_to(of_source.mean);
+      moments.at("variance").get_to(of_source.variance);
+    }
+  } catch (const nlohmann::json::exception& error) {
+    return absl::DataLossError(
+        absl::StrCat(path, ": \"rewards\": ", error.what(), "; resume from an older checkpoint"));
+  }
   return state;
 }
 

@@ -17,6 +17,7 @@
 #include "moe/checkpoint.h"
 #include "moe/decoder.h"
 #include "moe/model_files.h"
+#include "reward/normalisation.h"
 
 namespace ponder::learner {
 
@@ -29,6 +30,7 @@ struct TrainState {
   int64_t optimizer_step = 0;   // updates done by AdamW
   int64_t value_step = 0;       // the same, of the value model
   std::string curriculum = "";  // SamplePool::Position; empty in SFT
+  reward::SourceNormaliser::Moments rewards = {};
 };
 
 // Writes <folder>/step-000123, with `carried`, and then deletes the oldest beyond `keep`. `value`

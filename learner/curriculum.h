@@ -50,7 +50,7 @@ class Curriculum {
   // on.
   PromptOrder::Place Open(int64_t group_id);
   // A group is complete, `correct` of its samples right. One that is dropped for another reason
-  // than its verdicts is never scored.
+  // than its verdicts is never scored, nor is one whose verdicts know no right and wrong.
   void Score(int64_t group_id, int64_t correct);
   // The groups before `next_group_id` are done: their scores count, levels move.
   void Settle(int64_t next_group_id);

@@ -195,13 +195,15 @@ absl::StatusOr<SamplePool::SubmitResult> SamplePool::State::SubmitLate(const Rol
 void SamplePool::State::Complete(int64_t group_id) {
   changed.SignalAll();
   std::vector<Draw>& draws = flights.at(group_id).draws;
-  curriculum.Score(group_id, std::count_if(draws.begin(), draws.end(), [](const Draw& draw) {
-                     return draw.sample.verdict.outcome == Verdict::Outcome::kCorrect;
-                   }));
-  if (!options.dynamic_sampling) return;
   std::vector<Sample> samples;
   for (Draw& draw : draws) samples.push_back(std::move(draw.sample));
-  if (!reward::IsDegenerate(samples)) {
+  if (reward::KnowsRightAndWrong(samples)) {
+    curriculum.Score(group_id,
+                     std::count_if(samples.begin(), samples.end(), [](const Sample& sample) {
+                       return sample.verdict.outcome == Verdict::Outcome::kCorrect;
+                     }));
+  }
+  if (!options.dynamic_sampling || !reward::IsDegenerate(samples)) {
     for (size_t i = 0; i < draws.size(); ++i) draws[i].sample = std::move(samples[i]);
     return;
   }

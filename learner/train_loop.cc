@@ -1,6 +1,7 @@
 #include "learner/train_loop.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <vector>
 
@@ -31,6 +32,42 @@ std::vector<std::vector<int64_t>> Minibatches(int64_t sequences, int64_t parts, 
   return split;
 }
 
+// Of each source of the groups: the means of what its rewards are made of, and the running moments
+// that they were normalised with.
+nlohmann::ordered_json RewardsJson(const std::vector<Group>& groups,
+                                   const std::vector<std::vector<Score>>& scores,
+                                   const reward::SourceNormaliser::Moments& moments) {
+  struct Sums {
+    double samples = 0, correctness = 0, preference = 0, normalised = 0, overlong = 0, reward = 0;
+  };
+  std::map<std::string, Sums> by_source;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    Sums& sums = by_source[groups[g].prompt.source];
+    for (const Score& score : scores[g]) {
+      ++sums.samples;
+      sums.correctness += score.correctness;
+      sums.preference += score.preference;
+      sums.normalised += score.normalised;
+      sums.overlong += score.overlong;
+      sums.reward += score.reward;
+    }
+  }
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const auto& [source, sums] : by_source) {
+    const reward::RunningMoments& running = moments.at(source);
+    json.push_back({{"source", source},
+                    {"samples", sums.samples},
+                    {"correctness", sums.correctness / sums.samples},
+                    {"preference", sums.preference / sums.samples},
+                    {"normalised", sums.normalised / sums.samples},
+                    {"overlong", sums.overlong / sums.samples},
+                    {"reward", sums.reward / sums.samples},
+                    {"mean", running.mean},
+                    {"deviation", running.deviation()}});
+  }
+  return json;
+}
+
 // Those that were drawn from, or can be.
 nlohmann::ordered_json DomainsJson(const std::vector<Curriculum::Domain>& domains) {
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
@@ -53,6 +90,7 @@ TrainLoop::TrainLoop(const Options& options, const TrainState& start, moe::Decod
                      const Companions& companions)
     : options_(options),
       state_(start),
+      normaliser_(options.normalisation, start.rewards),
       decoder_(decoder),
       updater_(updater),
       mesh_(mesh),
@@ -127,12 +165,18 @@ absl::StatusOr<TrainLoop::Command> TrainLoop::NextCommand(SamplePool::Taken* tak
 }
 
 PolicyBatch TrainLoop::Pack(const SamplePool::Taken& taken,
-                            std::vector<std::vector<Score>>* scores) const {
-  PolicyBatch batch;
+                            std::vector<std::vector<Score>>* scores) {
   for (const Group& group : taken.groups) {
     scores->push_back(reward::ScoreGroup(group, options_.reward));
+    normaliser_.Learn(group.prompt.source, scores->back());
+  }
+  state_.rewards = normaliser_.moments();
+  PolicyBatch batch;
+  for (size_t g = 0; g < taken.groups.size(); ++g) {
+    const Group& group = taken.groups[g];
+    reward::Normalise(normaliser_.Of(group.prompt.source), &(*scores)[g]);
     for (size_t i = 0; i < group.samples.size(); ++i) {
-      const Score& score = scores->back()[i];
+      const Score& score = (*scores)[g][i];
       const Rollout& rollout = group.samples[i].rollout;
       const bool truncated = rollout.stop_reason == StopReason::kLength;
       batch.Append(rollout, {score.reward, group.group_id, score.correct,
@@ -217,9 +261,10 @@ absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
                             double wait_seconds, double train_seconds) {
   const Updater::Report& report = step.policy;
   // Accuracy and length are of everything that was sampled, degenerate groups included.
-  double correct = 0, tokens = 0, truncated = 0, unparsable = 0, samples = 0;
+  double correct = 0, judged = 0, tokens = 0, truncated = 0, unparsable = 0, samples = 0;
   const auto count = [&](const Sample& sample) {
     ++samples;
+    judged += sample.verdict.outcome != Verdict::Outcome::kScored;
     correct += sample.verdict.outcome == Verdict::Outcome::kCorrect;
     unparsable += sample.verdict.outcome == Verdict::Outcome::kUnparsable;
     truncated += sample.rollout.stop_reason == StopReason::kLength;
@@ -252,7 +297,7 @@ absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
       {"steps", options_.value_pretrain_steps + options_.steps},
       {"version", state_.version},
       {"reward", mean(reward, trained)},
-      {"accuracy", mean(correct, samples)},
+      {"accuracy", mean(correct, judged)},
       {"response_tokens", mean(tokens, samples)},
       {"truncated", mean(truncated, samples)},
       {"unparsable", mean(unparsable, samples)},
@@ -268,6 +313,7 @@ absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
       {"expert_load", report.router.MeanLoadImbalance()},
       {"starving_experts", starving.size()},
       {"groups", taken.groups.size()},
+      {"rewards", RewardsJson(taken.groups, scores, normaliser_.moments())},
       {"degenerate_groups", taken.degenerate_groups},
       {"retried_samples", taken.retried_samples},
       {"dropped_samples", taken.dropped_samples},

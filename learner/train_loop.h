@@ -27,6 +27,7 @@
 #include "learner/value_model.h"
 #include "learner/weight_store.h"
 #include "moe/decoder.h"
+#include "reward/normalisation.h"
 #include "reward/reward.h"
 
 namespace ponder::learner {
@@ -41,6 +42,7 @@ class TrainLoop {
     double min_lr = 1e-4;      // where the cosine decay ends; lr: none
     int64_t warmup_steps = 5;  // optimizer updates
     reward::RewardOptions reward;
+    reward::SourceNormaliser::Options normalisation;  // of rewards, by source
     bool overlong_filtering = false;  // truncated responses are left out of the loss (DAPO)
     bool proximal =
         false;  // take the ratio against the learner's own log-probs at the step's start
@@ -96,7 +98,8 @@ class TrainLoop {
     double explained_variance = 0;  // of the values before their update
   };
   bool Pretraining() const { return state_.step < options_.value_pretrain_steps; }
-  PolicyBatch Pack(const SamplePool::Taken& taken, std::vector<std::vector<Score>>* scores) const;
+  // Scores the groups, one source's beside another's, and packs them.
+  PolicyBatch Pack(const SamplePool::Taken& taken, std::vector<std::vector<Score>>* scores);
   absl::Status Judge(PolicyBatch* batch);
   absl::StatusOr<Report> Train(const PolicyBatch& batch);
   double LearningRate(int64_t update) const;
@@ -107,6 +110,7 @@ class TrainLoop {
 
   const Options options_;
   TrainState state_;
+  reward::SourceNormaliser normaliser_;  // of rank 0
   moe::Decoder& decoder_;
   Updater& updater_;
   const Mesh& mesh_;

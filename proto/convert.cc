@@ -100,6 +100,8 @@ v1::Verdict::Outcome ToWire(Verdict::Outcome outcome) {
       return v1::Verdict::TIMEOUT;
     case Verdict::Outcome::kError:
       return v1::Verdict::ERROR;
+    case Verdict::Outcome::kScored:
+      return v1::Verdict::SCORED;
   }
   return v1::Verdict::OUTCOME_UNSPECIFIED;
 }
@@ -116,6 +118,8 @@ absl::StatusOr<Verdict::Outcome> FromWire(v1::Verdict::Outcome wire, absl::strin
       return Verdict::Outcome::kTimeout;
     case v1::Verdict::ERROR:
       return Verdict::Outcome::kError;
+    case v1::Verdict::SCORED:
+      return Verdict::Outcome::kScored;
     default:
       return Malformed(path, "outcome", static_cast<int>(wire), " is not an outcome");
   }
@@ -245,6 +249,7 @@ v1::Verdict ToWire(const Verdict& verdict) {
   wire.set_reason(ValidUtf8(verdict.reason));
   wire.set_detail(ValidUtf8(verdict.detail));
   wire.set_cost_seconds(verdict.cost_seconds);
+  if (verdict.score.has_value()) wire.set_score(*verdict.score);
   return wire;
 }
 
@@ -373,6 +378,13 @@ absl::StatusOr<Verdict> FromWire(const v1::Verdict& wire, absl::string_view path
   verdict.reason = wire.reason();
   verdict.detail = wire.detail();
   verdict.cost_seconds = wire.cost_seconds();
+  if (wire.has_score()) {
+    if (!std::isfinite(wire.score()))
+      return Malformed(path, "score", wire.score(), " is not finite");
+    verdict.score = wire.score();
+  } else if (verdict.outcome == Verdict::Outcome::kScored) {
+    return Malformed(path, "score", "missing in a verdict that is nothing else");
+  }
   return verdict;
 }
 

@@ -1,9 +1,10 @@
 #include "reward/reward.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/check.h"
-#include "reward/advantage.h"
+#include "reward/normalisation.h"
 
 namespace ponder::reward {
 namespace {
@@ -21,29 +22,41 @@ double OverlongPenalty(int64_t response_tokens, const RewardOptions& options) {
 }
 
 std::vector<Score> ScoreGroup(const Group& group, const RewardOptions& options) {
+  std::optional<double> worst;  // score
+  for (const Sample& sample : group.samples) {
+    const std::optional<double>& score = sample.verdict.score;
+    if (score.has_value()) worst = std::min(worst.value_or(*score), *score);
+  }
   std::vector<Score> scores;
   scores.reserve(group.samples.size());
   for (const Sample& sample : group.samples) {
-    PONDER_CHECK(sample.verdict.outcome != Verdict::Outcome::kError, "prompt ", group.prompt.id,
+    const Verdict& verdict = sample.verdict;
+    PONDER_CHECK(verdict.outcome != Verdict::Outcome::kError, "prompt ", group.prompt.id,
                  ", sample ", sample.rollout.key.sample_index,
                  ": nothing is known about the answer");
     Score score;
     score.correct = IsCorrect(sample);
-    score.correctness = score.correct ? 1 : options.wrong;
+    if (verdict.outcome != Verdict::Outcome::kScored) {
+      score.correctness = score.correct ? 1 : options.wrong;
+    }
+    score.preference = options.preference_coef * verdict.score.value_or(worst.value_or(0));
     score.overlong = OverlongPenalty(static_cast<int64_t>(sample.rollout.tokens.size()), options);
-    score.reward = score.correctness + score.overlong;
     scores.push_back(score);
   }
-  std::vector<double> rewards;
-  for (const Score& score : scores) rewards.push_back(score.reward);
-  const std::vector<double> advantages = GroupNormalised(rewards);
-  for (size_t i = 0; i < scores.size(); ++i) scores[i].advantage = advantages[i];
+  Normalise({}, &scores);
   return scores;
 }
 
 bool IsDegenerate(absl::Span<const Sample> samples) {
   return std::all_of(samples.begin(), samples.end(), [&](const Sample& sample) {
-    return IsCorrect(sample) == IsCorrect(samples[0]);
+    return IsCorrect(sample) == IsCorrect(samples[0]) &&
+           sample.verdict.score == samples[0].verdict.score;
+  });
+}
+
+bool KnowsRightAndWrong(absl::Span<const Sample> samples) {
+  return std::none_of(samples.begin(), samples.end(), [](const Sample& sample) {
+    return sample.verdict.outcome == Verdict::Outcome::kScored;
   });
 }
 

@@ -75,6 +75,7 @@ absl::StatusOr<std::string> GradeLine(const LineJudge& judge, const std::string&
   answer["detail"] = verdict.detail;
   answer["extracted"] = verdict.extracted;
   answer["reason"] = verdict.reason;
+  if (verdict.score.has_value()) answer["score"] = *verdict.score;
   return answer.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -35,6 +35,7 @@ void Record::Graded(const v1::GradeRequest& request, const v1::Verdict& verdict)
   line["verdict"] = outcome;
   line["detail"] = verdict.detail();
   line["reason"] = verdict.reason();
+  if (verdict.has_score()) line["score"] = verdict.score();
   line["response_bytes"] = request.response().size();
   line["cost_seconds"] = verdict.cost_seconds();
   const absl::Status written = audit_->Write(std::move(line));

@@ -76,12 +76,18 @@ class PoolFixture : public ::testing::Test {
   std::string path() const { return folder_ + "/pool.db"; }
 
   absl::StatusOr<std::unique_ptr<SamplePool>> TryMakePool(const SamplePool::Options& options,
-                                                          int64_t prompts,
+                                                          std::vector<Prompt> prompts,
                                                           const SamplePool::Position& start = {},
                                                           absl::Time (*clock)() = nullptr) {
     auto ledger = Ledger::Open(path());
     if (!ledger.ok()) return ledger.status();
-    return SamplePool::Make(options, MakePrompts(prompts), *std::move(ledger), start, clock);
+    return SamplePool::Make(options, std::move(prompts), *std::move(ledger), start, clock);
+  }
+  absl::StatusOr<std::unique_ptr<SamplePool>> TryMakePool(const SamplePool::Options& options,
+                                                          int64_t prompts,
+                                                          const SamplePool::Position& start = {},
+                                                          absl::Time (*clock)() = nullptr) {
+    return TryMakePool(options, MakePrompts(prompts), start, clock);
   }
   std::unique_ptr<SamplePool> MakePool(const SamplePool::Options& options, int64_t prompts,
                                        const SamplePool::Position& start = {},

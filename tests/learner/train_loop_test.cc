@@ -1,7 +1,10 @@
 // The train loop with the models that a recipe asks for: value pre-training leaves the policy
-// alone, and what reference and proximal log-probs say at the start is exact.
+// alone, and what reference and proximal log-probs say at the start is exact. Rewards of several
+// sources: what is logged of them, and that a resumed run goes on with their moments.
 #include "learner/train_loop.h"
 
+#include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -24,22 +27,35 @@ class TrainLoopTest : public PoolFixture {
   struct Recipe {
     TrainLoop::Options loop;
     ObjectiveOptions objective;
+    int64_t groups_per_step = 2;
     bool reference = false;
     bool value = false;
+    std::vector<Prompt> prompts = MakePrompts(20);
+    Sample (*answer)(const Lease&) = MixedAnswer;
+    bool resume = false;  // from the newest checkpoint
   };
 
   // Trains the tiny model on answers of which every other one is right; the log's lines.
   std::vector<Json> Train(Recipe recipe) {
     SamplePool::Options pool_options;
     pool_options.group_size = 4;
-    pool_options.groups_per_step = 2;
-    const auto pool = MakePool(pool_options, 20);
+    pool_options.groups_per_step = recipe.groups_per_step;
+    TrainState start;
+    std::string checkpoint;
+    if (recipe.resume) {
+      checkpoint = **NewestCheckpoint(folder_ + "/checkpoints");
+      start = *LoadTrainState(checkpoint);
+    }
+    auto made = TryMakePool(pool_options, recipe.prompts,
+                            {start.step, start.next_group_id, start.version, start.curriculum});
+    EXPECT_TRUE(made.ok()) << made.status();
+    const auto pool = *std::move(made);
     std::thread actor([&] {
       while (true) {
         const auto batch = pool->LeaseSamples("a", 1, 8, absl::Now() + absl::Seconds(1));
         if (!batch.ok() || batch->run_finished) return;
         std::vector<Sample> samples;
-        for (const Lease& lease : batch->leases) samples.push_back(MixedAnswer(lease));
+        for (const Lease& lease : batch->leases) samples.push_back(recipe.answer(lease));
         if (!samples.empty() && !pool->Submit("a", 1, samples).ok()) return;
       }
     });
@@ -57,10 +73,17 @@ class TrainLoopTest : public PoolFixture {
       PONDER_ASSIGN_OR_RETURN(const auto value_decoder,
                               moe::Decoder::Make(scalar.config, *scalar.weights, {}));
       ValueModel value({}, *value_decoder, rank.mesh);
+      if (recipe.resume) {
+        PONDER_ASSIGN_OR_RETURN(const moe::Model saved, moe::LoadModel(checkpoint));
+        PONDER_RETURN_IF_ERROR(rank.decoder->Load(*saved.weights));
+        AdamW& optimizer = rank.updater->optimizer();
+        PONDER_RETURN_IF_ERROR(LoadOptimizer(checkpoint, *rank.decoder, &optimizer));
+        optimizer.set_step(start.optimizer_step);
+      }
       WeightStore weights(model.config.ToJson());
       PONDER_ASSIGN_OR_RETURN(const auto metrics, MetricsLog::Open(folder_ + "/metrics.jsonl"));
       TrainLoop loop(
-          recipe.loop, {}, *rank.decoder, *rank.updater, rank.mesh,
+          recipe.loop, start, *rank.decoder, *rank.updater, rank.mesh,
           {pool.get(), &weights, metrics.get()},
           {recipe.reference ? reference.get() : nullptr, recipe.value ? &value : nullptr});
       return loop.Run();
@@ -130,6 +153,90 @@ TEST_F(TrainLoopTest, ReferenceAndProximalAgreeWithThePolicyBeforeItMoves) {
   EXPECT_GT(lines[0]["kl"], 0) << "these behaviour log-probs are made up";
   EXPECT_EQ(lines[0]["skipped_updates"], 0);
   EXPECT_TRUE(lines[0].contains("corrected"));
+}
+
+// Prompts of three sources: checked answers, preferences, and both.
+std::vector<Prompt> MixedPrompts() {
+  std::vector<Prompt> prompts = MakePrompts(24);
+  const char* sources[] = {"checked", "liked", "both"};
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    prompts[i].source = sources[i % 3];
+    prompts[i].id = absl::StrCat(sources[i % 3], ".", i);
+  }
+  return prompts;
+}
+
+// A verdict of the prompt's source, a function of the key alone. Preferences are around 40.
+Sample SourceAnswer(const Lease& lease) {
+  Sample sample = MixedAnswer(lease);
+  const double score =
+      static_cast<double>(
+          StableHash(absl::StrCat(lease.key.prompt_id, "/", lease.key.sample_index)) % 100) /
+      10;
+  if (lease.key.prompt_id[0] == 'l') {
+    sample.verdict.outcome = Verdict::Outcome::kScored;
+    sample.verdict.score = 40 + score;
+  }
+  if (lease.key.prompt_id[0] == 'b') sample.verdict.score = score;
+  return sample;
+}
+
+TEST_F(TrainLoopTest, RewardsOfSeveralSourcesAreOnOneScaleAndLoggedInParts) {
+  Recipe recipe;
+  recipe.loop.steps = 2;
+  recipe.groups_per_step = 6;
+  recipe.prompts = MixedPrompts();
+  recipe.answer = SourceAnswer;
+  recipe.loop.normalisation = {reward::SourceNormaliser::Kind::kStandardise, 1e-6, 0.1};
+  recipe.loop.reward.preference_coef = 0.5;
+  recipe.loop.advantage.estimator = "return";
+  const std::vector<Json> lines = Train(recipe);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0]["accuracy"], 0.5) << "of the answers that can be right";
+  for (const Json& line : lines) {
+    double samples = 0, reward = 0;
+    for (const Json& of : line["rewards"]) {
+      samples += of["samples"].get<double>();
+      reward += of["samples"].get<double>() * of["reward"].get<double>();
+      EXPECT_EQ(of["overlong"], 0);
+      EXPECT_EQ(of["normalised"], of["reward"]);
+      EXPECT_EQ(of["correctness"], of["source"] == "liked" ? 0 : 0.5) << of;
+      if (of["source"] == "checked") {
+        EXPECT_EQ(of["preference"], 0);
+        EXPECT_NEAR(of["mean"].get<double>(), 0.5, 1e-12);
+        EXPECT_NEAR(of["deviation"].get<double>(), 0.5, 1e-12);
+      }
+      if (of["source"] == "liked") EXPECT_GT(of["preference"], 20);
+      EXPECT_LT(std::abs(of["reward"].get<double>()), 1.5) << of;
+    }
+    EXPECT_EQ(samples, 24);
+    EXPECT_NEAR(line["reward"].get<double>(), reward / samples, 1e-9);
+  }
+  // In the first step the moments are those of the step's rewards: each source's mean becomes 0.
+  for (const Json& of : lines[0]["rewards"]) EXPECT_NEAR(of["reward"].get<double>(), 0, 1e-9);
+}
+
+TEST_F(TrainLoopTest, AResumedRunGoesOnWithTheMomentsOfItsRewards) {
+  Recipe recipe;
+  recipe.groups_per_step = 5;
+  recipe.prompts = MixedPrompts();
+  recipe.answer = SourceAnswer;
+  recipe.loop.normalisation = {reward::SourceNormaliser::Kind::kStandardise, 0.02, 0.1};
+  recipe.loop.advantage.estimator = "return";
+  recipe.loop.steps = 4;
+  const std::vector<Json> whole = Train(recipe);
+  const std::vector<uint8_t> policy = PolicyAt(4);
+  std::filesystem::remove_all(folder_);
+  SetUp();
+  recipe.loop.steps = 2;
+  Train(recipe);
+  recipe.loop.steps = 4;
+  recipe.resume = true;
+  const std::vector<Json> parts = Train(recipe);
+  ASSERT_EQ(whole.size(), 4u);
+  ASSERT_EQ(parts.size(), 4u);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(whole[i]["rewards"], parts[i]["rewards"]) << "step " << i;
+  EXPECT_EQ(PolicyAt(4), policy);
 }
 
 }  // namespace train_loop_test

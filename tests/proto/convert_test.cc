@@ -155,9 +155,10 @@ TEST(Convert, WordsMeanWhatTheWireSays) {
 }
 
 TEST(Convert, EveryEnumValueRoundTrips) {
-  for (int outcome = v1::Verdict::CORRECT; outcome <= v1::Verdict::ERROR; ++outcome) {
+  for (int outcome = v1::Verdict::CORRECT; outcome <= v1::Verdict::SCORED; ++outcome) {
     v1::Verdict wire = WireVerdict();
     wire.set_outcome(static_cast<v1::Verdict::Outcome>(outcome));
+    wire.set_score(-0.25);
     ExpectRoundTrip(wire);
   }
   v1::Rollout cut = WireRollout();
@@ -174,9 +175,10 @@ TEST(Convert, EveryEnumValueRoundTrips) {
 }
 
 TEST(Convert, OutcomesKeepTheirNames) {
-  for (int outcome = v1::Verdict::CORRECT; outcome <= v1::Verdict::ERROR; ++outcome) {
+  for (int outcome = v1::Verdict::CORRECT; outcome <= v1::Verdict::SCORED; ++outcome) {
     v1::Verdict wire = WireVerdict();
     wire.set_outcome(static_cast<v1::Verdict::Outcome>(outcome));
+    wire.set_score(0);
     std::string name = v1::Verdict::Outcome_Name(wire.outcome());
     for (char& c : name) c = static_cast<char>(std::tolower(c));
     EXPECT_EQ(OutcomeName(FromWire(wire)->outcome), name);
@@ -270,7 +272,9 @@ TEST(Convert, RefusesMalformedVerdicts) {
       {{"verdict.outcome", [](V& v) { v.clear_outcome(); }},
        {"verdict.outcome", [](V& v) { v.set_outcome(static_cast<V::Outcome>(77)); }, "77"},
        {"verdict.cost_seconds", [=](V& v) { v.set_cost_seconds(nan); }},
-       {"verdict.cost_seconds", [](V& v) { v.set_cost_seconds(-0.5); }, "-0.5"}});
+       {"verdict.cost_seconds", [](V& v) { v.set_cost_seconds(-0.5); }, "-0.5"},
+       {"verdict.score", [=](V& v) { v.set_score(nan); }, "nan"},
+       {"verdict.score", [](V& v) { v.set_outcome(V::SCORED); }, "missing"}});
 }
 
 TEST(Convert, RefusesMalformedManifests) {

@@ -124,6 +124,39 @@ TEST(ScoreGroup, AVerifierErrorMustNotBeScored) {
                "nothing is known about the answer");
 }
 
+Sample Scored(double score, Outcome outcome = Outcome::kScored) {
+  Sample sample = MakeSample(outcome);
+  sample.verdict.score = score;
+  return sample;
+}
+
+TEST(ScoreGroup, AScoreIsAPartOfTheReward) {
+  RewardOptions options;
+  options.wrong = -1;
+  options.preference_coef = 2;
+  const auto scores =
+      ScoreGroup(MakeGroup({Scored(0.75), Scored(-0.25, Outcome::kCorrect),
+                            Scored(0.5, Outcome::kWrong), MakeSample(Outcome::kUnparsable)}),
+                 options);
+  const double correctness[] = {0, 1, -1, -1};
+  const double preference[] = {1.5, -0.5, 1, -0.5};  // without a score: as the worst of the others
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(scores[i].correctness, correctness[i]) << i;
+    EXPECT_EQ(scores[i].preference, preference[i]) << i;
+    EXPECT_EQ(scores[i].reward, correctness[i] + preference[i]) << i;
+    EXPECT_EQ(scores[i].correct, i == 1);
+  }
+}
+
+TEST(IsDegenerate, ScoresThatDifferAreASignal) {
+  EXPECT_TRUE(IsDegenerate({Scored(0.5), Scored(0.5)}));
+  EXPECT_FALSE(IsDegenerate({Scored(0.5), Scored(0.25)}));
+  EXPECT_FALSE(IsDegenerate({Scored(0.5, Outcome::kCorrect), Scored(0.25, Outcome::kCorrect)}));
+  EXPECT_FALSE(IsDegenerate({Scored(0.5), MakeSample(Outcome::kUnparsable)}));
+  EXPECT_FALSE(KnowsRightAndWrong({Scored(0.5), MakeSample(Outcome::kUnparsable)}));
+  EXPECT_TRUE(KnowsRightAndWrong({Scored(0.5, Outcome::kWrong)}));
+}
+
 TEST(IsDegenerate, LooksAtAccuracyNotAtLength) {
   const Sample right = MakeSample(Outcome::kCorrect, 1),
                long_right = MakeSample(Outcome::kCorrect, 1000);
