@@ -77,8 +77,9 @@ absl::StatusOr<learner::Mesh> OpenMesh(const v1::LearnerConfig& config) {
 
 absl::StatusOr<std::unique_ptr<moe::Decoder>> MakeDecoder(const v1::Config& config,
                                                           const learner::Mesh& mesh,
-                                                          const moe::Model& model) {
+                                                          const moe::Model& model, bool frozen) {
   moe::Decoder::Options options;
+  options.frozen = frozen;
   options.threads = static_cast<int>(config.learner().threads());
   return moe::Decoder::Make(model.config, *model.weights, options,
                             mesh.expert->size() > 1 ? mesh.expert.get() : nullptr);
@@ -106,7 +107,7 @@ absl::StatusOr<std::unique_ptr<LearnerRank>> OpenLearnerRank(const v1::Config& c
         absl::StrCat("learner.router.bias_speed is set, but ", model.config.architecture,
                      " has no e_score_correction_bias to move; use learner.router.balance"));
   }
-  PONDER_ASSIGN_OR_RETURN(rank->decoder, MakeDecoder(config, rank->mesh, model));
+  PONDER_ASSIGN_OR_RETURN(rank->decoder, MakeDecoder(config, rank->mesh, model, adapts));
   rank->updater =
       std::make_unique<learner::Updater>(UpdaterOptions(config), *rank->decoder, rank->mesh);
   if (adapts) {

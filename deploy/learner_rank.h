@@ -33,10 +33,11 @@ struct LearnerRank {
 };
 
 learner::GradientStep::Options GradientStepOptions(const v1::OptimizerConfig& optimizer);
-// A decoder on the rank's place in the mesh.
+// A decoder on the rank's place in the mesh; `frozen`: see moe::Decoder::Options.
 absl::StatusOr<std::unique_ptr<moe::Decoder>> MakeDecoder(const v1::Config& config,
                                                           const learner::Mesh& mesh,
-                                                          const moe::Model& model);
+                                                          const moe::Model& model,
+                                                          bool frozen = false);
 
 // The model comes from the newest checkpoint below `checkpoints` if `resume` and there is one, else
 // from `model_folder`; with `scalar_head` it gets one in place of its lm_head if it has none yet.

@@ -74,7 +74,7 @@ absl::Status RunPreference(const StageArguments& arguments, bool dpo) {
   std::unique_ptr<moe::Decoder> reference;
   if (dpo) {
     PONDER_ASSIGN_OR_RETURN(const moe::Model model, moe::LoadModel(arguments.model));
-    PONDER_ASSIGN_OR_RETURN(reference, MakeDecoder(config, rank->mesh, model));
+    PONDER_ASSIGN_OR_RETURN(reference, MakeDecoder(config, rank->mesh, model, /*frozen=*/true));
   }
   PONDER_ASSIGN_OR_RETURN(const std::vector<learner::PreferencePair> pairs,
                           LoadPairs(arguments.data, config.data().system_prompt(), *text,

@@ -103,7 +103,8 @@ absl::StatusOr<Companions> OpenCompanions(const StageArguments& arguments, Learn
   Companions companions;
   if (rl.kl_coef() > 0) {
     PONDER_ASSIGN_OR_RETURN(const moe::Model model, moe::LoadModel(arguments.model));
-    PONDER_ASSIGN_OR_RETURN(companions.reference, MakeDecoder(config, rank.mesh, model));
+    PONDER_ASSIGN_OR_RETURN(companions.reference,
+                            MakeDecoder(config, rank.mesh, model, /*frozen=*/true));
   }
   if (!learner::NeedsValues(rl.advantage())) return companions;
   PONDER_ASSIGN_OR_RETURN(

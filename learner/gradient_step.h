@@ -23,7 +23,7 @@ class GradientStep {
   // `decoder` and `mesh` outlive it.
   GradientStep(const Options& options, moe::Decoder& decoder, const Mesh& mesh);
 
-  void Begin() { decoder_.ZeroGradients(); }
+  void Begin();
   // Sums what the backward passes left; the norm of the whole gradient.
   absl::StatusOr<double> Sum();
   // Clips and steps. Internal, and the weights stay as they were: loss or norm is not finite.
@@ -32,7 +32,8 @@ class GradientStep {
   // From now on only these are trained, with an optimizer of their own.
   void UseAdapters(std::unique_ptr<LoraAdapters> lora);
   LoraAdapters* lora() { return lora_.get(); }  // null: all parameters are trained
-  AdamW& optimizer() { return *optimizer_; }
+  // Made when it is first asked for.
+  AdamW& optimizer();
 
  private:
   const Options options_;

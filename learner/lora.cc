@@ -34,13 +34,6 @@ std::string LastName(const std::string& parameter) {
   return parts.size() >= 2 && parts.back() == "weight" ? parts[parts.size() - 2] : "";
 }
 
-// A leaf with a gradient of zeros.
-moe::Parameter Leaf(std::string name, at::Tensor values) {
-  values.set_requires_grad(true);
-  values.mutable_grad() = at::zeros(values.sizes());
-  return {std::move(name), std::move(values), false};
-}
-
 struct NamedTensor {
   std::string name;
   at::Tensor values;  // contiguous float32
@@ -88,6 +81,7 @@ absl::Status ReadTensors(const std::string& folder, const std::string& name,
 
 absl::StatusOr<std::unique_ptr<LoraAdapters>> LoraAdapters::Make(const Options& options,
                                                                  moe::Decoder& decoder) {
+  PONDER_CHECK(decoder.frozen(), "adapters change a decoder that is frozen itself");
   std::unique_ptr<LoraAdapters> lora(new LoraAdapters(options, decoder));
   std::set<std::string> unused(options.targets.begin(), options.targets.end());
   for (const moe::Parameter& parameter : decoder.parameters()) {
@@ -112,10 +106,11 @@ absl::StatusOr<std::unique_ptr<LoraAdapters>> LoraAdapters::Make(const Options& 
     }
     lora->adapters_.push_back(
         {parameter, parameter.tensor.detach().clone(), lora->parameters_.size()});
-    lora->parameters_.push_back(Leaf(absl::StrCat(module, ".lora_A.weight"), std::move(a)));
+    lora->parameters_.push_back({absl::StrCat(module, ".lora_A.weight"), std::move(a), false});
     lora->parameters_.push_back(
-        Leaf(absl::StrCat(module, ".lora_B.weight"), at::zeros({out, options.rank})));
+        {absl::StrCat(module, ".lora_B.weight"), at::zeros({out, options.rank}), false});
   }
+  lora->MakeGradients();
   for (const moe::Parameter& parameter : decoder.parameters()) {
     if (parameter.name != kScalarHead) continue;
     // It starts from nothing: trained whole, as PEFT's modules_to_save.
@@ -130,6 +125,31 @@ absl::StatusOr<std::unique_ptr<LoraAdapters>> LoraAdapters::Make(const Options& 
   return lora;
 }
 
+void LoraAdapters::MakeGradients() {
+  gradients_ = at::zeros({trained()});
+  int64_t offset = 0;
+  for (moe::Parameter& parameter : parameters_) {
+    const int64_t size = parameter.tensor.numel();
+    parameter.tensor.set_requires_grad(true);
+    parameter.tensor.mutable_grad() =
+        gradients_.narrow(0, offset, size).view(parameter.tensor.sizes());
+    offset += size;
+  }
+  for (const Adapter& adapter : adapters_) {
+    const at::Tensor& a = parameters_[adapter.a].tensor;
+    const at::Tensor& b = parameters_[adapter.a + 1].tensor;
+    decoder_.Adapt(adapter.target.name,
+                   {a.data_ptr<float>(), b.data_ptr<float>(), a.grad().data_ptr<float>(),
+                    b.grad().data_ptr<float>(), options_.rank, static_cast<float>(scale())});
+  }
+}
+
+absl::Span<float> LoraAdapters::gradients() {
+  return absl::MakeSpan(gradients_.data_ptr<float>(), gradients_.numel());
+}
+
+void LoraAdapters::ZeroGradients() { gradients_.zero_(); }
+
 int64_t LoraAdapters::trained() const {
   int64_t count = 0;
   for (const moe::Parameter& parameter : parameters_) count += parameter.tensor.numel();
@@ -140,17 +160,6 @@ int64_t LoraAdapters::all() const {
   int64_t count = 0;
   for (const moe::Parameter& parameter : decoder_.parameters()) count += parameter.tensor.numel();
   return count;
-}
-
-void LoraAdapters::TakeGradients() {
-  const at::NoGradGuard no_grad;
-  for (const Adapter& adapter : adapters_) {
-    const at::Tensor& dw = adapter.target.tensor.grad();
-    const at::Tensor& a = parameters_[adapter.a].tensor;
-    const at::Tensor& b = parameters_[adapter.a + 1].tensor;
-    a.grad().copy_(b.t().mm(dw) * scale());
-    b.grad().copy_(dw.mm(a.t()) * scale());
-  }
 }
 
 void LoraAdapters::Merge() {

@@ -3,9 +3,8 @@
 //   W = W_0 + (alpha / r) B A,   A [r, in] ~ Kaiming uniform, B [out, r] = 0 at the start
 //
 // The decoder always holds the merged W, so that its forward pass is the one that actors run on the
-// weights that it publishes: an on-policy ratio stays exactly 1. Gradients of A and B come from W's
-// by the chain rule. A scalar head is trained whole. What is saved is the optimizer's and the
-// adapter's memory and a small file, not the memory of the gradients.
+// weights that it publishes: an on-policy ratio stays exactly 1. It is frozen: gradients and the
+// optimizer's moments are those of A and B alone. A scalar head is trained whole.
 //
 // A machine: owns A and B, their gradients and a copy of W_0. Without expert parallelism: every
 // rank holds all of it.
@@ -35,8 +34,8 @@ class LoraAdapters {
     uint64_t seed = 1;       // of A
     std::string base_model;  // where W_0 came from; goes into adapter_config.json
   };
-  // Adapters that change nothing yet. `decoder` outlives them and holds W_0. InvalidArgument: a
-  // target that no matrix has, or a rank that is no less than a matrix's.
+  // Adapters that change nothing yet. `decoder` outlives them, is frozen and holds W_0.
+  // InvalidArgument: a target that no matrix has, or a rank that is no less than a matrix's.
   static absl::StatusOr<std::unique_ptr<LoraAdapters>> Make(const Options& options,
                                                             moe::Decoder& decoder);
 
@@ -46,8 +45,9 @@ class LoraAdapters {
   int64_t trained() const;
   int64_t all() const;
 
-  // Sets their gradients from those of the decoder's matrices.
-  void TakeGradients();
+  // Of A and B of all matrices, as one flat array: what the decoder's Backward adds to.
+  absl::Span<float> gradients();
+  void ZeroGradients();
   // Writes W into the decoder, which then wants WeightsChanged.
   void Merge();
 
@@ -68,6 +68,8 @@ class LoraAdapters {
   };
   LoraAdapters(const Options& options, moe::Decoder& decoder)
       : options_(options), decoder_(decoder) {}
+  // Of the adapters in parameters_, which the decoder gets to know.
+  void MakeGradients();
   std::vector<std::string> TargetNames() const;
   double scale() const { return options_.alpha / static_cast<double>(options_.rank); }
 
@@ -75,6 +77,7 @@ class LoraAdapters {
   moe::Decoder& decoder_;
   std::vector<Adapter> adapters_;
   std::vector<moe::Parameter> parameters_;
+  at::Tensor gradients_;
 };
 
 }  // namespace ponder::learner

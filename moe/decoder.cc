@@ -92,6 +92,7 @@ struct Decoder::State {
   comm::Group* const expert_group;  // null when the experts are not sharded
   Workspace workspace;
   const RotaryTables rotary;
+  const bool frozen;
   ParameterStore store;
   std::unique_ptr<ExpertExchange> exchange;  // with an expert group
   Embedding embedding;
@@ -100,7 +101,7 @@ struct Decoder::State {
   RouterLoss router_loss;
   std::optional<LmHead> head;  // one of these two
   std::optional<ValueHead> scalar_head;
-  at::Tensor table;  // the embedding's parameter
+  at::Tensor leaf = at::empty({0}).set_requires_grad(true);  // of every graph
 };
 
 Decoder::State::State(const ModelConfig& config, const Options& options, comm::Group* expert_group)
@@ -108,7 +109,8 @@ Decoder::State::State(const ModelConfig& config, const Options& options, comm::G
       expert_group(expert_group),
       workspace(options.threads),
       rotary(config),
-      store(config, ShardOf(config, expert_group)),
+      frozen(options.frozen),
+      store(config, ShardOf(config, expert_group), options.frozen),
       embedding(store.View(kEmbedding), workspace) {
   const ParameterView norm = store.View(kFinalNorm);
   if (config.scalar_head) {
@@ -136,13 +138,10 @@ Decoder::State::State(const ModelConfig& config, const Options& options, comm::G
       blocks.push_back(std::make_unique<DenseBlock>(config, layer, store, workspace));
     }
   }
-  for (const Parameter& parameter : store.parameters()) {
-    if (parameter.name == kEmbedding) table = parameter.tensor;
-  }
 }
 
 at::Tensor Decoder::State::Trunk(const std::shared_ptr<const Batch>& batch) {
-  at::Tensor x = ApplyEmbedding(embedding, batch, table);
+  at::Tensor x = ApplyEmbedding(embedding, batch, leaf);
   for (const std::unique_ptr<Block>& block : blocks) x = ApplyBlock(*block, batch, x);
   return x;
 }
@@ -181,6 +180,11 @@ absl::Span<float> Decoder::replicated_gradients() {
 }
 absl::Span<float> Decoder::expert_gradients() { return state_->store.gradients(/*expert=*/true); }
 void Decoder::ZeroGradients() { state_->store.ZeroGradients(); }
+bool Decoder::frozen() const { return state_->frozen; }
+void Decoder::Adapt(absl::string_view name, const LowRank& adapter) {
+  PONDER_CHECK(state_->frozen, name, " is trained itself");
+  state_->store.adapter(name) = adapter;
+}
 
 void Decoder::WeightsChanged() {
   for (const std::unique_ptr<Block>& block : state_->blocks) block->Pack();

@@ -21,6 +21,7 @@
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "comm/group.h"
 #include "moe/model_config.h"
@@ -48,8 +49,19 @@ struct TokenStats {
 // reset it.
 struct Parameter {
   std::string name;     // Hugging Face name
-  at::Tensor tensor;    // requires_grad
+  at::Tensor tensor;    // requires_grad and has a gradient, unless it is frozen
   bool expert = false;  // sharded over the expert group; else every rank holds a copy
+};
+
+// A change of a frozen matrix W [out, in] that is trained instead of it: W holds W_0 + scale B A
+// already. Where its factors and their gradients lie; Backward adds to the latter.
+struct LowRank {
+  const float* a = nullptr;  // [rank, in]
+  const float* b = nullptr;  // [out, rank]
+  float* da = nullptr;
+  float* db = nullptr;
+  int64_t rank = 0;
+  float scale = 1;
 };
 
 // How the router spread the tokens of this rank, summed over Forward calls. Summable over ranks.
@@ -74,6 +86,9 @@ class Decoder {
  public:
   struct Options {
     int threads = 1;  // of the kernels; does not change a bit
+    // No parameter but a scalar head has a gradient, nor the memory and the work of one: for
+    // reference models, and for adapters.
+    bool frozen = false;
   };
   // Starts from `weights`. `expert_group` (null: all experts here) outlives the decoder; its size
   // divides num_experts. Sets LibTorch's own pool to one thread. InvalidArgument: the config or the
@@ -95,6 +110,10 @@ class Decoder {
   absl::Span<float> replicated_gradients();
   absl::Span<float> expert_gradients();
   void ZeroGradients();
+  bool frozen() const;
+  // From now on Backward adds to the gradients of this change of the matrix `name`, of a frozen
+  // decoder. What it points to outlives the decoder, or the next call.
+  void Adapt(absl::string_view name, const LowRank& adapter);
   // Must be called when parameters have been written to (after an optimizer step), before the next
   // Forward.
   void WeightsChanged();

@@ -44,7 +44,7 @@ void RmsNormBackward(ThreadPool& pool, const float* dy, const float* x, const fl
                                     sums.data() + i / kSumRows * h);
     }
   });
-  for (int64_t block = 0; block < blocks; ++block) {
+  for (int64_t block = 0; dweight != nullptr && block < blocks; ++block) {
     kernels.add_scaled(dweight, sums.data() + block * h, 1, h);
   }
 }

@@ -12,7 +12,7 @@ namespace ponder::kernels {
 // y = x / sqrt(mean(x^2) + eps) * weight, over rows of length H. y may be x. inv_rms [T] is optional (for backward).
 void RmsNormForward(ThreadPool& pool, const float* x_TH, const float* weight_H, int64_t t, int64_t h, float eps,
                     float* y_TH, float* inv_rms_T);
-// dx is overwritten; dweight is added to: sums of blocks of rows, in ascending order, the same whatever the threads.
+// dx is overwritten; dweight (null: not wanted) is added to: sums of blocks of rows, in ascending order, the same whatever the threads.
 void RmsNormBackward(ThreadPool& pool, const float* dy_TH, const float* x_TH, const float* weight_H,
                      const float* inv_rms_T, int64_t t, int64_t h, float* dx_TH, float* dweight_H);
 

@@ -41,7 +41,7 @@ struct EmbeddingKept {
 };
 
 struct EmbeddingFunction : torch::autograd::Function<EmbeddingFunction> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& table, EmbeddingKept kept) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& leaf, EmbeddingKept kept) {
     at::Tensor x = kept.embedding->Forward(kept.batch->tokens);
     Keep(ctx, std::move(kept));
     return x;
@@ -135,8 +135,8 @@ struct ValueHeadFunction : torch::autograd::Function<ValueHeadFunction> {
 }  // namespace
 
 at::Tensor ApplyEmbedding(const Embedding& embedding, std::shared_ptr<const Batch> batch,
-                          const at::Tensor& table) {
-  return EmbeddingFunction::apply(table, EmbeddingKept{&embedding, std::move(batch)});
+                          const at::Tensor& leaf) {
+  return EmbeddingFunction::apply(leaf, EmbeddingKept{&embedding, std::move(batch)});
 }
 
 at::Tensor ApplyBlock(Block& block, std::shared_ptr<const Batch> batch, const at::Tensor& x_TH) {

@@ -34,10 +34,9 @@ class StatusError : public std::exception {
   std::string text_;
 };
 
-// The layers outlive the graph. `table` is the embedding's parameter: the leaf that makes the graph
-// need gradients.
+// The layers outlive the graph. `leaf` makes the graph need gradients; it gets none itself.
 at::Tensor ApplyEmbedding(const Embedding& embedding, std::shared_ptr<const Batch> batch,
-                          const at::Tensor& table);
+                          const at::Tensor& leaf);
 at::Tensor ApplyBlock(Block& block, std::shared_ptr<const Batch> batch, const at::Tensor& x_TH);
 TokenStats ApplyLmHead(const LmHead& head, LmHead::Query query, const at::Tensor& x_TH);
 at::Tensor ApplyValueHead(const ValueHead& head, std::vector<int32_t> rows, const at::Tensor& x_TH);

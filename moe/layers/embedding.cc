@@ -25,6 +25,7 @@ at::Tensor Embedding::Forward(const std::vector<int32_t>& tokens_T) const {
 
 void Embedding::Backward(const std::vector<int32_t>& tokens_T, const at::Tensor& dx_TH) const {
   const int64_t h = parameter_.shape[1];
+  if (parameter_.gradient == nullptr) return;
   const float* dx = dx_TH.data_ptr<float>();
   // Threads share the columns, so that each sum goes over the tokens in order.
   workspace_.pool.ParallelFor(h, 32, [&](int64_t begin, int64_t end) {

@@ -29,14 +29,14 @@ Linear Part(Workspace& workspace, const ParameterStore& parameters, const std::s
 }  // namespace
 
 struct LatentAttentionBlock::Kept : Block::Saved {
-  at::Tensor x;                // [T, H]
-  at::Tensor inv_rms;          // [T]
-  at::Tensor q_a, q_a_inv;     // with q_lora_rank: [T, q_lora_rank] before its norm, [T]
-  at::Tensor q;                // [T, NH * (N + P)]
-  at::Tensor c, c_inv;         // [T, C] before its norm, [T]
-  at::Tensor key;              // [T, C + P]
-  at::Tensor gathered;         // [T, NH * C]
-  at::Tensor lse;              // [T, NH]
+  at::Tensor x;             // [T, H]
+  at::Tensor inv_rms;       // [T]
+  at::Tensor q_a, q_a_inv;  // with q_lora_rank: [T, q_lora_rank] before its norm, [T]
+  at::Tensor q;             // [T, NH * (N + P)]
+  at::Tensor c, c_inv;      // [T, C] before its norm, [T]
+  at::Tensor key;           // [T, C + P]
+  at::Tensor gathered;      // [T, NH * C]
+  at::Tensor lse;           // [T, NH]
 };
 
 LatentAttentionBlock::LatentAttentionBlock(const ModelConfig& config, int64_t layer,
@@ -52,8 +52,8 @@ LatentAttentionBlock::LatentAttentionBlock(const ModelConfig& config, int64_t la
             config.norm_eps()),
       q_(workspace, parameters, Attn(layer) + (config.q_lora_rank > 0 ? "q_b_proj" : "q_proj")),
       c_(Part(workspace, parameters, Attn(layer) + "kv_a_proj_with_mqa", 0, config.kv_lora_rank)),
-      rope_key_(Part(workspace, parameters, Attn(layer) + "kv_a_proj_with_mqa",
-                     config.kv_lora_rank, config.qk_rope_head_dim)),
+      rope_key_(Part(workspace, parameters, Attn(layer) + "kv_a_proj_with_mqa", config.kv_lora_rank,
+                     config.qk_rope_head_dim)),
       c_norm_(workspace, parameters.View(Attn(layer) + "kv_a_layernorm.weight"),
               ModelConfig::kLatentNormEps),
       o_(workspace, parameters, Attn(layer) + "o_proj"),
@@ -147,15 +147,13 @@ at::Tensor LatentAttentionBlock::BackwardValues(const at::Tensor& dvalues,
   const int64_t t = gathered.size(0);
   const int64_t stride = dvalues.size(1);
   at::Tensor dgathered = New(t, gathered.size(1));
-  kernels::PackedMatrix& packed = workspace_.packed_activations;
   for (size_t i = 0; i < heads_.size(); ++i) {
     const int64_t at = static_cast<int64_t>(i) * shape_.rank;
     const float* dvalue = Data(dvalues) + static_cast<int64_t>(i) * shape_.value;
     kernels::Gemm(workspace_.pool, dvalue, stride, 1, t, heads_[i].up_value_transposed,
                   Data(dgathered) + at, gathered.size(1));
-    packed.Pack(workspace_.pool, Data(gathered) + at, t, shape_.rank, gathered.size(1), 1);
-    kernels::Gemm(workspace_.pool, dvalue, 1, stride, shape_.value, packed,
-                  heads_[i].value.gradient, shape_.rank, /*accumulate=*/true);
+    AddMatrixGradient(workspace_, heads_[i].value, dvalue, stride, Data(gathered) + at,
+                      gathered.size(1), t);
   }
   return dgathered;
 }
@@ -165,16 +163,13 @@ at::Tensor LatentAttentionBlock::BackwardQueries(const at::Tensor& dq_latent,
   const int64_t t = q.size(0);
   const int64_t stride = dq_latent.size(1);
   at::Tensor dq = New(t, q.size(1));
-  kernels::PackedMatrix& packed = workspace_.packed_activations;
   for (size_t i = 0; i < heads_.size(); ++i) {
     const float* from = Data(dq_latent) + static_cast<int64_t>(i) * shape_.key();
     const int64_t at = static_cast<int64_t>(i) * shape_.query();
     kernels::Gemm(workspace_.pool, from, stride, 1, t, heads_[i].up_key_transposed, Data(dq) + at,
                   q.size(1));
     CopyRows(from + shape_.rank, stride, t, shape_.rope, Data(dq) + at + shape_.nope, q.size(1));
-    packed.Pack(workspace_.pool, from, t, shape_.rank, stride, 1);
-    kernels::Gemm(workspace_.pool, Data(q) + at, 1, q.size(1), shape_.nope, packed,
-                  heads_[i].key.gradient, shape_.rank, /*accumulate=*/true);
+    AddMatrixGradient(workspace_, heads_[i].key, Data(q) + at, q.size(1), from, stride, t);
   }
   return dq;
 }

@@ -1,5 +1,5 @@
-// LatentAttentionBlock: x + o_proj(latent attention(norm(x))), DeepSeek's multi-head latent attention in
-// absorbed form, see moe/latent_attention.h for the legend.
+// LatentAttentionBlock: x + o_proj(latent attention(norm(x))), DeepSeek's multi-head latent
+// attention in absorbed form, see moe/latent_attention.h for the legend.
 #pragma once
 
 #include <cstdint>

@@ -16,6 +16,7 @@ namespace ponder::moe {
 namespace {
 
 constexpr absl::string_view kExperts = ".mlp.experts.";
+constexpr absl::string_view kScalarHead = "score.weight";
 
 // The expert that a tensor belongs to, or -1.
 int64_t ExpertOf(absl::string_view name) {
@@ -35,36 +36,41 @@ int64_t Elements(const TensorSpec& spec) {
 
 }  // namespace
 
-ParameterStore::ParameterStore(const ModelConfig& config, ExpertShard shard)
+ParameterStore::ParameterStore(const ModelConfig& config, ExpertShard shard, bool frozen)
     : layout_(config.Layout(DType::kF32)) {
   const auto owned = [&](int64_t expert) {
     return expert < 0 || (expert >= shard.first && expert < shard.first + shard.count);
   };
-  int64_t sizes[2] = {0, 0};
+  const auto trains = [&](const TensorSpec& spec) { return !frozen || spec.name == kScalarHead; };
+  int64_t sizes[2] = {0, 0}, trained[2] = {0, 0};
   for (const TensorSpec& spec : layout_.tensors) {
     const int64_t expert = ExpertOf(spec.name);
-    if (owned(expert)) sizes[expert >= 0] += Elements(spec);
+    if (!owned(expert)) continue;
+    sizes[expert >= 0] += Elements(spec);
+    if (trains(spec)) trained[expert >= 0] += Elements(spec);
   }
   for (Flat* flat : {&replicated_, &expert_}) {
-    const int64_t size = sizes[flat == &expert_];
-    flat->weights = at::zeros({size}, at::kFloat);
-    flat->gradients = at::zeros({size}, at::kFloat);
+    flat->weights = at::zeros({sizes[flat == &expert_]}, at::kFloat);
+    flat->gradients = at::zeros({trained[flat == &expert_]}, at::kFloat);
   }
-  int64_t offsets[2] = {0, 0};
+  int64_t offsets[2] = {0, 0}, gradient_offsets[2] = {0, 0};
   for (const TensorSpec& spec : layout_.tensors) {
     const bool is_expert = ExpertOf(spec.name) >= 0;
     if (!owned(ExpertOf(spec.name))) continue;
     const Flat& flat = is_expert ? expert_ : replicated_;
     const int64_t size = Elements(spec);
-    const auto view = [&](const at::Tensor& all) {
-      return all.narrow(0, offsets[is_expert], size).view(spec.shape).detach();
+    const auto view = [&](const at::Tensor& all, int64_t& offset) {
+      offset += size;
+      return all.narrow(0, offset - size, size).view(spec.shape).detach();
     };
-    Parameter parameter{spec.name, view(flat.weights), is_expert};
-    parameter.tensor.set_requires_grad(true);
-    parameter.tensor.mutable_grad() = view(flat.gradients);
-    offsets[is_expert] += size;
+    Parameter parameter{spec.name, view(flat.weights, offsets[is_expert]), is_expert};
+    if (trains(spec)) {
+      parameter.tensor.set_requires_grad(true);
+      parameter.tensor.mutable_grad() = view(flat.gradients, gradient_offsets[is_expert]);
+    }
     index_[spec.name] = parameters_.size();
     parameters_.push_back(std::move(parameter));
+    adapters_.push_back(std::make_unique<LowRank>());
   }
 }
 
@@ -72,7 +78,15 @@ ParameterView ParameterStore::View(absl::string_view name) const {
   const auto found = index_.find(std::string(name));
   PONDER_CHECK(found != index_.end(), "no parameter ", name);
   const at::Tensor& tensor = parameters_[found->second].tensor;
-  return {tensor.data_ptr<float>(), tensor.grad().data_ptr<float>(), tensor.sizes().vec()};
+  return {tensor.data_ptr<float>(),
+          tensor.grad().defined() ? tensor.grad().data_ptr<float>() : nullptr, tensor.sizes().vec(),
+          adapters_[found->second].get()};
+}
+
+LowRank& ParameterStore::adapter(absl::string_view name) {
+  const auto found = index_.find(std::string(name));
+  PONDER_CHECK(found != index_.end(), "no parameter ", name);
+  return *adapters_[found->second];
 }
 
 absl::Span<float> ParameterStore::gradients(bool expert) {

@@ -77,10 +77,12 @@ struct TestRank {
   std::unique_ptr<Updater> updater;
 };
 
-// Runs `body` on `ranks` threads, each with its own rank; the statuses, by rank.
+// Runs `body` on `ranks` threads, each with its own rank; the statuses, by rank. `frozen`: of the
+// decoder, for adapters.
 inline std::vector<absl::Status> OnRanks(int ranks, int expert_parallel,
                                          const Updater::Options& options,
-                                         const std::function<absl::Status(TestRank&)>& body) {
+                                         const std::function<absl::Status(TestRank&)>& body,
+                                         bool frozen = false) {
   auto groups = comm::MakeThreadGroup(ranks);
   std::vector<absl::Status> statuses(ranks);
   std::vector<std::thread> threads;
@@ -93,7 +95,7 @@ inline std::vector<absl::Status> OnRanks(int ranks, int expert_parallel,
         rank.mesh = *std::move(mesh);
         const moe::Model model = TinyModel();
         auto decoder =
-            moe::Decoder::Make(model.config, *model.weights, {},
+            moe::Decoder::Make(model.config, *model.weights, {/*threads=*/1, frozen},
                                rank.mesh.expert->size() > 1 ? rank.mesh.expert.get() : nullptr);
         if (!decoder.ok()) return decoder.status();
         rank.decoder = *std::move(decoder);

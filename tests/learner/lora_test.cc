@@ -1,5 +1,5 @@
-// LoRA: gradients by finite differences, the merged weights against a product written out in
-// float64, and files as PEFT names things.
+// LoRA: gradients by finite differences and by the chain rule, the merged weights against a product
+// written out in float64, what has a gradient and moments at all, and files as PEFT names things.
 #include "learner/lora.h"
 
 #include <ATen/ATen.h>
@@ -7,8 +7,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -32,6 +34,10 @@ std::unique_ptr<LoraAdapters> MakeLora(moe::Decoder& decoder, int64_t rank = 3) 
   auto lora = LoraAdapters::Make(options, decoder);
   EXPECT_TRUE(lora.ok()) << lora.status();
   return *std::move(lora);
+}
+
+std::vector<absl::Status> OnFrozenRank(const std::function<absl::Status(TestRank&)>& body) {
+  return OnRanks(1, 1, {}, body, /*frozen=*/true);
 }
 
 using Tensors = std::map<std::string, at::Tensor>;
@@ -65,7 +71,7 @@ std::string Bytes(const moe::FolderFile& file) {
 }
 
 TEST(Lora, OnlyTheAdaptersAreTrainedAndTheMergedModelIsBasePlusAdapter) {
-  const auto statuses = OnRanks(1, 1, {}, [](TestRank& rank) -> absl::Status {
+  const auto statuses = OnFrozenRank([](TestRank& rank) -> absl::Status {
     const Tensors base = Copy(rank.decoder->parameters());
     rank.updater->gradient_step().UseAdapters(MakeLora(*rank.decoder));
     LoraAdapters& lora = *rank.updater->gradient_step().lora();
@@ -109,7 +115,7 @@ TEST(Lora, OnlyTheAdaptersAreTrainedAndTheMergedModelIsBasePlusAdapter) {
 }
 
 TEST(Lora, GradientsAgreeWithFiniteDifferences) {
-  const auto statuses = OnRanks(1, 1, {}, [](TestRank& rank) -> absl::Status {
+  const auto statuses = OnFrozenRank([](TestRank& rank) -> absl::Status {
     const auto lora = MakeLora(*rank.decoder);
     Rng rng(3, "lora");
     for (const moe::Parameter& parameter : lora->parameters()) {
@@ -133,9 +139,7 @@ TEST(Lora, GradientsAgreeWithFiniteDifferences) {
       for (int64_t i = 0; i < out->logprob.numel(); ++i) total += out->logprob.data_ptr<float>()[i];
       return total;
     };
-    rank.decoder->ZeroGradients();
     loss(true);
-    lora->TakeGradients();
     for (const moe::Parameter& parameter : lora->parameters()) {
       const at::Tensor gradient = parameter.tensor.grad().clone();
       const double norm = gradient.norm().item<double>();
@@ -159,8 +163,120 @@ TEST(Lora, GradientsAgreeWithFiniteDifferences) {
   EXPECT_TRUE(statuses[0].ok()) << statuses[0];
 }
 
+// Of all that multiplies.
+std::vector<std::pair<moe::ModelConfig, std::vector<std::string>>> AdaptedModels() {
+  moe::ModelConfig latent = TinyConfig();
+  latent.qk_norm = moe::QkNorm::kNone;
+  latent.q_lora_rank = 12;
+  latent.kv_lora_rank = 12;
+  latent.qk_nope_head_dim = 6;
+  latent.qk_rope_head_dim = 4;
+  latent.v_head_dim = 10;
+  latent.shared_expert_intermediate_size = 16;
+  latent.shared_expert_gate = false;
+  return {
+      {TinyConfig(),
+       {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head"}},
+      {latent, {"q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj", "down_proj"}}};
+}
+
+TEST(Lora, GradientsFollowFromThoseOfTheWholeMatrices) {
+  for (const auto& [config, targets] : AdaptedModels()) {
+    const auto start = moe::InitWeights(config, 4);
+    const auto adapted = moe::Decoder::Make(config, *start, {/*threads=*/2, /*frozen=*/true});
+    ASSERT_TRUE(adapted.ok()) << adapted.status();
+    LoraAdapters::Options options;
+    options.rank = 3;
+    options.targets = targets;
+    const auto lora = LoraAdapters::Make(options, **adapted);
+    ASSERT_TRUE(lora.ok()) << lora.status();
+    Rng rng(5, "lora");
+    for (const moe::Parameter& parameter : (*lora)->parameters()) {
+      float* values = parameter.tensor.data_ptr<float>();
+      for (int64_t i = 0; i < parameter.tensor.numel(); ++i)
+        values[i] = static_cast<float>(0.1 * rng.NextGaussian());
+    }
+    (*lora)->Merge();
+    (*adapted)->WeightsChanged();
+    const auto merged = (*adapted)->Export(1);
+    ASSERT_TRUE(merged.ok()) << merged.status();
+    const auto whole = moe::Decoder::Make(config, **merged, {});
+    ASSERT_TRUE(whole.ok()) << whole.status();
+
+    const moe::PackedBatch batch{{3, 14, 15, 9, 26, 5, 35, 8, 9, 7}, {0, 6, 10}};
+    const std::vector<int32_t> rows = {0, 1, 2, 3, 4, 6, 7}, targets_N = {14, 15, 9, 26, 5, 9, 7};
+    for (moe::Decoder* decoder : {adapted->get(), whole->get()}) {
+      for (int micro_batch = 0; micro_batch < 2; ++micro_batch) {  // gradients add up
+        const auto out = decoder->Forward(batch, rows, targets_N, 1);
+        ASSERT_TRUE(out.ok()) << out.status();
+        ASSERT_TRUE(decoder->Backward(out->logprob.sum()).ok());
+      }
+    }
+    size_t at = 0;
+    for (const moe::Parameter& parameter : (*whole)->parameters()) {
+      const absl::Span<const moe::Parameter> pairs = (*lora)->parameters();
+      if (at == pairs.size()) break;
+      const std::string module = parameter.name.substr(0, parameter.name.rfind('.'));
+      if (!absl::StrContains(pairs[at].name, module + ".lora_A")) continue;
+      const at::Tensor a = pairs[at].tensor.detach(), b = pairs[at + 1].tensor.detach();
+      const at::Tensor dw = parameter.tensor.grad() * (options.alpha / 3);
+      for (const auto& [mine, chained] : {std::pair{pairs[at].tensor.grad(), b.t().mm(dw)},
+                                          {pairs[at + 1].tensor.grad(), dw.mm(a.t())}}) {
+        const double size = chained.norm().item<double>();
+        EXPECT_LT((mine - chained).norm().item<double>(), 1e-5 * size + 1e-9)
+            << parameter.name << ", of " << size;
+      }
+      at += 2;
+    }
+    EXPECT_EQ(at, (*lora)->parameters().size()) << "an adapter was not compared";
+  }
+}
+
+TEST(Lora, OnlyAdaptersHaveGradientsAndMomentsAndTheyAreFew) {
+  // The shape of a model from scratch, as proto/config.proto has it.
+  moe::ModelConfig config;
+  config.vocab_size = 261;
+  config.hidden_size = 128;
+  config.num_hidden_layers = 4;
+  config.num_attention_heads = 4;
+  config.num_key_value_heads = 2;
+  config.head_dim = 32;
+  config.num_experts = 8;
+  config.num_experts_per_tok = 2;
+  config.moe_intermediate_size = 128;
+  const auto weights = moe::InitWeights(config, 1);
+  const auto decoder = moe::Decoder::Make(config, *weights, {/*threads=*/1, /*frozen=*/true});
+  ASSERT_TRUE(decoder.ok()) << decoder.status();
+  auto mesh = MakeMesh(comm::MakeSoloGroup(), 1);
+  ASSERT_TRUE(mesh.ok()) << mesh.status();
+  Updater updater({}, **decoder, *mesh);
+  LoraAdapters::Options options;
+  options.rank = 8;
+  auto lora = LoraAdapters::Make(options, **decoder);
+  ASSERT_TRUE(lora.ok()) << lora.status();
+  updater.gradient_step().UseAdapters(*std::move(lora));
+  const LoraAdapters& adapters = *updater.gradient_step().lora();
+  // r (in + out) a matrix: q and o [128, 128], k and v [64, 128].
+  EXPECT_EQ(adapters.trained(), 4 * 8 * (2 * 256 + 2 * 192));
+  EXPECT_LT(static_cast<double>(adapters.trained()), 0.05 * static_cast<double>(adapters.all()));
+
+  ASSERT_TRUE(updater.SupervisedUpdate(RandomBatch(1, 4), 1e-3).ok());
+  for (const moe::Parameter& parameter : (*decoder)->parameters()) {
+    EXPECT_FALSE(parameter.tensor.grad().defined()) << parameter.name;
+    EXPECT_FALSE(parameter.tensor.requires_grad()) << parameter.name;
+  }
+  EXPECT_TRUE((*decoder)->replicated_gradients().empty());
+  EXPECT_TRUE((*decoder)->expert_gradients().empty());
+  EXPECT_EQ(static_cast<int64_t>(updater.gradient_step().lora()->gradients().size()),
+            adapters.trained());
+  int64_t moments = 0;
+  for (const AdamW::Moments& of : updater.optimizer().moments())
+    moments += of.exp_avg.numel() + of.exp_avg_sq.numel();
+  EXPECT_EQ(moments, 2 * adapters.trained());
+}
+
 TEST(Lora, FilesAreAsPeftLaysThemOut) {
-  const auto statuses = OnRanks(1, 1, {}, [](TestRank& rank) -> absl::Status {
+  const auto statuses = OnFrozenRank([](TestRank& rank) -> absl::Status {
     const moe::FolderFiles files = MakeLora(*rank.decoder)->Files();
     const auto file =
         moe::ParseSafetensors(Bytes(files.at("adapter_model.safetensors")), "adapter");
@@ -190,7 +306,7 @@ TEST(Lora, ACheckpointGoesOnAsIfNothingHadHappened) {
     return rank.updater->SupervisedUpdate(RandomBatch(seed, 6), 1e-2).status();
   };
   Tensors whole;
-  const auto first = OnRanks(1, 1, {}, [&](TestRank& rank) -> absl::Status {
+  const auto first = OnFrozenRank([&](TestRank& rank) -> absl::Status {
     GradientStep& gradient_step = rank.updater->gradient_step();
     gradient_step.UseAdapters(MakeLora(*rank.decoder));
     for (uint64_t seed : {1, 2, 3}) PONDER_RETURN_IF_ERROR(step(rank, seed));
@@ -202,7 +318,7 @@ TEST(Lora, ACheckpointGoesOnAsIfNothingHadHappened) {
     return absl::OkStatus();
   });
   ASSERT_TRUE(first[0].ok()) << first[0];
-  const auto resumed = OnRanks(1, 1, {}, [&](TestRank& rank) -> absl::Status {
+  const auto resumed = OnFrozenRank([&](TestRank& rank) -> absl::Status {
     GradientStep& gradient_step = rank.updater->gradient_step();
     gradient_step.UseAdapters(MakeLora(*rank.decoder));
     PONDER_RETURN_IF_ERROR(
@@ -221,7 +337,7 @@ TEST(Lora, ACheckpointGoesOnAsIfNothingHadHappened) {
 }
 
 TEST(Lora, WhatCannotBeAdaptedIsNamed) {
-  const auto statuses = OnRanks(1, 1, {}, [](TestRank& rank) -> absl::Status {
+  const auto statuses = OnFrozenRank([](TestRank& rank) -> absl::Status {
     LoraAdapters::Options options;
     options.targets = {"q_proj", "w_proj"};
     EXPECT_THAT(std::string(LoraAdapters::Make(options, *rank.decoder).status().message()),
