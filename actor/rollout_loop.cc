@@ -287,6 +287,7 @@ RolloutLoop::Answer RolloutLoop::MakeAnswer(Engine::Finished finished) {
   rollout.tokens = std::move(finished.tokens);
   rollout.logprobs = std::move(finished.logprobs);
   rollout.segments = std::move(finished.segments);
+  rollout.routed_experts = std::move(finished.routed_experts);
   rollout.stop_reason = finished.stop_reason;
   rollout.generate_seconds = absl::ToDoubleSeconds(absl::Now() - assignment.leased);
   return {std::move(rollout), std::move(assignment.problem)};

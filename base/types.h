@@ -79,6 +79,9 @@ struct Rollout {
   std::vector<int32_t> tokens;         // as sampled; text is a view of this, never re-encoded
   std::vector<float> logprobs;         // log pi_behaviour(tokens[t]), natural log, temperature applied
   std::vector<Segment> segments;       // in order; the first has first_token 0
+  // Where the actor records it: the experts that the routers chose for every token that was fed, which is all but the
+  // last, as moe/routing_record.h writes them.
+  std::string routed_experts;
   StopReason stop_reason = StopReason::kEndOfSequence;
   double generate_seconds = 0;         // wall clock from lease to last token
 };

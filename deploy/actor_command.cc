@@ -40,6 +40,7 @@ actor::RolloutLoop::Options LoopOptions(const v1::Config& config) {
                                   : actor::Engine::KvOnSwap::kRecompute;
   PONDER_CHECK(kernels::ParseWeightType(config.actor().weight_dtype(), &options.engine.weight_type),
                config.actor().weight_dtype());
+  options.engine.record_routing = config.rl().routing_replay() == "rollout";
   options.sampling.temperature = static_cast<float>(config.rl().temperature());
   options.sampling.top_p = static_cast<float>(config.rl().top_p());
   options.max_response_tokens = config.rl().max_response_tokens();

@@ -24,6 +24,7 @@
 #include "learner/value_model.h"
 #include "learner/weight_store.h"
 #include "moe/checkpoint.h"
+#include "moe/routing_record.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder::deploy {
@@ -44,6 +45,7 @@ learner::TrainLoop::Options LoopOptions(const v1::Config& config, const std::str
   options.normalisation = NormalisationOf(config.rl().reward());
   options.overlong_filtering = config.rl().overlong_filtering();
   options.proximal = config.rl().proximal() == "recomputed";
+  options.replay_routing = config.rl().routing_replay() == "rollout";
   options.advantage = AdvantageOf(config.rl());
   options.value_pretrain_steps = config.rl().value().pretrain_steps();
   options.value_lr = config.rl().value().lr();
@@ -66,7 +68,7 @@ absl::Status CheckLengths(const v1::Config& config, const moe::ModelConfig& mode
 
 absl::StatusOr<std::unique_ptr<learner::SamplePool>> OpenPool(
     const v1::Config& config, const RunFolder& run, std::shared_ptr<const data::ModelText> text,
-    const learner::TrainState& start) {
+    const moe::ModelConfig& model, const learner::TrainState& start) {
   data::PromptSetOptions limits;
   limits.max_prompt_tokens = config.data().max_prompt_tokens();
   limits.system_prompt = config.data().system_prompt();
@@ -82,6 +84,7 @@ absl::StatusOr<std::unique_ptr<learner::SamplePool>> OpenPool(
   options.max_attempts = config.pool().max_attempts();
   options.dynamic_sampling = config.rl().dynamic_sampling();
   options.max_degenerate_groups = config.rl().max_degenerate_groups();
+  if (config.rl().routing_replay() == "rollout") options.routing = moe::RoutingShape::Of(model);
   const v1::AdaptConfig& adapt = config.data().adapt();
   options.curriculum = {adapt.on(),          adapt.floor(),       adapt.rate(),
                         adapt.raise_above(), adapt.lower_below(), adapt.patience()};
@@ -152,7 +155,7 @@ absl::Status RunRl(const StageArguments& arguments) {
   std::unique_ptr<MetricsLog> metrics;
   if (rank->leads()) {
     PONDER_ASSIGN_OR_RETURN(metrics, MetricsLog::Open(run.metrics()));
-    PONDER_ASSIGN_OR_RETURN(pool, OpenPool(config, run, text, rank->start));
+    PONDER_ASSIGN_OR_RETURN(pool, OpenPool(config, run, text, model_config, rank->start));
     weights = std::make_unique<learner::WeightStore>(rank->decoder->config().ToJson());
     learner::LearnerService::Options options;
     options.listen = config.learner().listen();

@@ -10,6 +10,10 @@
 namespace ponder::learner {
 namespace {
 
+moe::PackedBatch PackedOf(const SequencePack& pack, bool replay) {
+  return {pack.tokens, pack.starts, replay ? pack.routing : std::vector<uint16_t>()};
+}
+
 using PackForward = absl::FunctionRef<absl::StatusOr<at::Tensor>(const SequencePack&)>;
 
 absl::StatusOr<std::vector<float>> ForwardAll(int64_t max_tokens, const PolicyBatch& batch,
@@ -39,7 +43,7 @@ absl::StatusOr<std::vector<float>> ForwardLogprobs(const ForwardOptions& options
                     [&](const SequencePack& pack) -> absl::StatusOr<at::Tensor> {
                       PONDER_ASSIGN_OR_RETURN(
                           const moe::TokenStats out,
-                          decoder.Forward({pack.tokens, pack.starts}, pack.rows, pack.targets,
+                          decoder.Forward(PackedOf(pack, options.replay), pack.rows, pack.targets,
                                           static_cast<float>(options.temperature)));
                       return out.logprob;
                     });

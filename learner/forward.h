@@ -14,6 +14,7 @@ namespace ponder::learner {
 struct ForwardOptions {
   int64_t max_tokens_per_microbatch = 16384;
   double temperature = 1;  // of the policy
+  bool replay = false;     // the batch's routing; else the routers choose
 };
 
 // Aligned with the batch's tokens, 0 for prompt tokens. Collective.

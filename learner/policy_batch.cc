@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/status.h"
+#include "moe/routing_record.h"
 
 namespace ponder::learner {
 
@@ -26,7 +27,8 @@ void PolicyBatch::Append(absl::Span<const int32_t> prompt, absl::Span<const int3
   included.push_back(1);
 }
 
-void PolicyBatch::Append(const Rollout& rollout, const Outcome& outcome) {
+void PolicyBatch::Append(const Rollout& rollout, const Outcome& outcome,
+                         absl::Span<const uint16_t> routed) {
   PONDER_CHECK(rollout.logprobs.size() == rollout.tokens.size(), rollout.key.prompt_id);
   Append(rollout.prompt_tokens, rollout.tokens);
   const int64_t first = starts.back() - static_cast<int64_t>(rollout.tokens.size());
@@ -34,6 +36,9 @@ void PolicyBatch::Append(const Rollout& rollout, const Outcome& outcome) {
   for (const Segment& segment : rollout.segments) {
     std::fill(versions.begin() + first + segment.first_token, versions.end(), segment.kv_version);
   }
+  // What the last token was routed to is of no consequence to any that is scored.
+  routing.insert(routing.end(), routed.begin(), routed.end());
+  routing.resize(tokens.size() * static_cast<size_t>(routing_slots), moe::kUnroutedToken);
   rewards.back() = outcome.reward;
   groups.back() = outcome.group;
   correct.back() = outcome.correct;
@@ -47,6 +52,9 @@ SequencePack PackSequences(const PolicyBatch& batch, absl::Span<const int64_t> s
     pack.tokens.insert(pack.tokens.end(), batch.tokens.begin() + batch.starts[s],
                        batch.tokens.begin() + batch.starts[s + 1]);
     pack.starts.push_back(static_cast<int64_t>(pack.tokens.size()));
+    const int64_t slots = batch.routing_slots;
+    pack.routing.insert(pack.routing.end(), batch.routing.begin() + batch.starts[s] * slots,
+                        batch.routing.begin() + batch.starts[s + 1] * slots);
     // The log-prob of token t + 1 comes from row t.
     for (int64_t t = batch.response_start(s); t < batch.starts[s + 1]; ++t) {
       pack.rows.push_back(static_cast<int32_t>(t - 1 + offset));
@@ -79,6 +87,9 @@ absl::Status BroadcastBatch(comm::Group& group, PolicyBatch* batch) {
   PONDER_RETURN_IF_ERROR(BroadcastVector(group, &batch->prompt_lengths));
   PONDER_RETURN_IF_ERROR(BroadcastVector(group, &batch->behaviour_logprobs));
   PONDER_RETURN_IF_ERROR(BroadcastVector(group, &batch->versions));
+  PONDER_RETURN_IF_ERROR(BroadcastVector(group, &batch->routing));
+  PONDER_RETURN_IF_ERROR(group.Broadcast(
+      absl::MakeSpan(reinterpret_cast<uint8_t*>(&batch->routing_slots), sizeof(int64_t)), 0));
   PONDER_RETURN_IF_ERROR(BroadcastVector(group, &batch->rewards));
   PONDER_RETURN_IF_ERROR(BroadcastVector(group, &batch->groups));
   PONDER_RETURN_IF_ERROR(BroadcastVector(group, &batch->correct));

@@ -22,6 +22,8 @@ struct PolicyBatch {
   std::vector<int64_t>
       versions;  // aligned with tokens: the oldest weights that had a part in sampling it, be it by
                  // keys and values kept from before a swap; -1 for prompt tokens
+  std::vector<uint16_t> routing;  // [tokens, routing_slots]: experts, as moe::PackedBatch has them
+  int64_t routing_slots = 0;      // 0: the routers choose
   // --- from the verdicts; [S] ---
   std::vector<double> rewards;
   std::vector<int64_t> groups;    // samples of one prompt have one number
@@ -57,17 +59,19 @@ struct PolicyBatch {
     bool correct = false;
     bool included = true;
   };
-  // Appends what an actor sampled.
-  void Append(const Rollout& rollout, const Outcome& outcome);
+  // Appends what an actor sampled. With routing_slots, `routing` is of all its tokens but the last.
+  void Append(const Rollout& rollout, const Outcome& outcome,
+              absl::Span<const uint16_t> routing = {});
 };
 
 // Sequences of a batch packed for one forward pass that scores their response tokens.
 struct SequencePack {
   std::vector<int32_t> tokens;  // of the sequences, one after another
   std::vector<int64_t> starts{0};
-  std::vector<int32_t> rows;     // [N] the position before each response token, in `tokens`
-  std::vector<int32_t> targets;  // [N] the response tokens
-  std::vector<int64_t> places;   // [N] where they are in the batch's arrays
+  std::vector<uint16_t> routing;  // of `tokens`, if the batch has it
+  std::vector<int32_t> rows;      // [N] the position before each response token, in `tokens`
+  std::vector<int32_t> targets;   // [N] the response tokens
+  std::vector<int64_t> places;    // [N] where they are in the batch's arrays
   std::vector<int64_t> responses{
       0};  // [S + 1]: response s is entries [responses[s], responses[s + 1])
 };

@@ -161,6 +161,11 @@ absl::StatusOr<SamplePool::SubmitResult> SamplePool::State::SubmitOne(const std:
   if (rollout.segments.empty() || rollout.segments[0].weight_version < draw.least_version) {
     return reject("must be started under weights ", draw.least_version, " or newer");
   }
+  if (options.routing.has_value()) {
+    const auto fed = static_cast<int64_t>(rollout.prompt_tokens.size() + rollout.tokens.size()) - 1;
+    const auto routing = moe::ReadRouting(*options.routing, rollout.routed_experts, fed);
+    if (!routing.ok()) return reject(routing.status().message());
+  }
   if (sample.verdict.outcome == Verdict::Outcome::kError) {
     last_error = sample.verdict.reason;
     Return(rollout.group_id, static_cast<size_t>(index), "verifier_error");

@@ -23,6 +23,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@
 #include "base/types.h"
 #include "learner/curriculum.h"
 #include "learner/ledger.h"
+#include "moe/routing_record.h"
 
 namespace ponder::learner {
 
@@ -49,6 +51,8 @@ class SamplePool {
     int64_t max_degenerate_groups =
         480;  // drops in a step that are made up for; after more, Take returns what there is
     Curriculum::Options curriculum;
+    // What samples must say of the experts that their tokens were routed to; empty: nothing.
+    std::optional<moe::RoutingShape> routing;
   };
   // Where a resumed run starts: both from the checkpoint.
   struct Position {

@@ -8,10 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "base/check.h"
 #include "base/log.h"
 #include "base/philox.h"
 #include "base/status.h"
 #include "learner/schedule.h"
+#include "moe/routing_record.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder::learner {
@@ -172,6 +174,8 @@ PolicyBatch TrainLoop::Pack(const SamplePool::Taken& taken,
   }
   state_.rewards = normaliser_.moments();
   PolicyBatch batch;
+  const moe::RoutingShape routing = moe::RoutingShape::Of(decoder_.config());
+  if (options_.replay_routing) batch.routing_slots = routing.token_slots();
   for (size_t g = 0; g < taken.groups.size(); ++g) {
     const Group& group = taken.groups[g];
     reward::Normalise(normaliser_.Of(group.prompt.source), &(*scores)[g]);
@@ -179,21 +183,32 @@ PolicyBatch TrainLoop::Pack(const SamplePool::Taken& taken,
       const Score& score = (*scores)[g][i];
       const Rollout& rollout = group.samples[i].rollout;
       const bool truncated = rollout.stop_reason == StopReason::kLength;
-      batch.Append(rollout, {score.reward, group.group_id, score.correct,
-                             !(options_.overlong_filtering && truncated)});
+      std::vector<uint16_t> routed;
+      if (options_.replay_routing) {
+        const auto fed =
+            static_cast<int64_t>(rollout.prompt_tokens.size() + rollout.tokens.size()) - 1;
+        auto read = moe::ReadRouting(routing, rollout.routed_experts, fed);
+        PONDER_CHECK(read.ok(), "the pool let it pass: ", read.status().ToString());
+        routed = *std::move(read);
+      }
+      batch.Append(rollout,
+                   {score.reward, group.group_id, score.correct,
+                    !(options_.overlong_filtering && truncated)},
+                   routed);
     }
   }
   return batch;
 }
 
 absl::Status TrainLoop::Judge(PolicyBatch* batch) {
-  const ForwardOptions forward{updater_.options().max_tokens_per_microbatch,
-                               updater_.options().temperature};
+  ForwardOptions forward{updater_.options().max_tokens_per_microbatch,
+                         updater_.options().temperature};
   if (companions_.reference != nullptr) {
     PONDER_ASSIGN_OR_RETURN(batch->reference_logprobs,
                             ForwardLogprobs(forward, *batch, *companions_.reference, mesh_));
   }
   if (options_.proximal) {
+    forward.replay = options_.replay_routing;
     PONDER_ASSIGN_OR_RETURN(batch->proximal_logprobs,
                             ForwardLogprobs(forward, *batch, decoder_, mesh_));
   }
@@ -352,6 +367,9 @@ absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
     line["router_balance_loss"] = report.router.loss.balance;
   }
   if (balance.z_coef > 0) line["router_z_loss"] = report.router.loss.z;
+  if (options_.replay_routing) {
+    line["rerouted"] = mean(report.router.rerouted, report.router.replayed);
+  }
   if (options_.proximal) line["corrected"] = mean(stats.corrected, stats.tokens);
   if (updater_.options().objective.positive_nll_coef != 0)
     line["positive_nll"] = stats.positive_nll;

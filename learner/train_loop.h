@@ -46,6 +46,7 @@ class TrainLoop {
     bool overlong_filtering = false;  // truncated responses are left out of the loss (DAPO)
     bool proximal =
         false;  // take the ratio against the learner's own log-probs at the step's start
+    bool replay_routing = false;  // the policy's tokens go to the experts that the actors recorded
     AdvantageOptions advantage;
     // Steps before the policy's, in which the value model alone learns, from the fixed policy.
     int64_t value_pretrain_steps = 0;

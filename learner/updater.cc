@@ -96,7 +96,8 @@ absl::Status Updater::SetRouterLoss(const PolicyBatch& batch, absl::Span<const i
     for (const std::vector<int64_t>& sequences : share) {
       const SequencePack pack = PackSequences(batch, sequences);
       PONDER_RETURN_IF_ERROR(
-          decoder_.Forward({pack.tokens, pack.starts}, pack.rows, pack.targets, 1).status());
+          decoder_.Forward({pack.tokens, pack.starts, pack.routing}, pack.rows, pack.targets, 1)
+              .status());
     }
     moe::RouterStats router = decoder_.TakeRouterStats();
     PONDER_RETURN_IF_ERROR(SumRouter(&router));
@@ -109,8 +110,12 @@ absl::Status Updater::SetRouterLoss(const PolicyBatch& batch, absl::Span<const i
 }
 
 absl::Status Updater::SumRouter(moe::RouterStats* router) {
-  std::vector<double> sums = {router->entropy_sum, static_cast<double>(router->tokens),
-                              router->loss.balance, router->loss.z};
+  std::vector<double> sums = {router->entropy_sum,
+                              static_cast<double>(router->tokens),
+                              router->loss.balance,
+                              router->loss.z,
+                              static_cast<double>(router->replayed),
+                              static_cast<double>(router->rerouted)};
   for (const std::vector<int64_t>& counts : router->expert_tokens) {
     sums.insert(sums.end(), counts.begin(), counts.end());
   }
@@ -118,7 +123,9 @@ absl::Status Updater::SumRouter(moe::RouterStats* router) {
   router->entropy_sum = sums[0];
   router->tokens = static_cast<int64_t>(sums[1]);
   router->loss = {sums[2], sums[3]};
-  size_t next = 4;
+  router->replayed = static_cast<int64_t>(sums[4]);
+  router->rerouted = static_cast<int64_t>(sums[5]);
+  size_t next = 6;
   for (std::vector<int64_t>& counts : router->expert_tokens) {
     for (int64_t& count : counts) count = static_cast<int64_t>(sums[next++]);
   }
@@ -130,8 +137,8 @@ absl::Status Updater::Accumulate(Kind kind, const PolicyBatch& batch,
                                  const Denominators& denominators, Report* report) {
   const SequencePack pack = PackSequences(batch, sequences);
   PONDER_ASSIGN_OR_RETURN(const moe::TokenStats out,
-                          decoder_.Forward({pack.tokens, pack.starts}, pack.rows, pack.targets,
-                                           static_cast<float>(options_.temperature)));
+                          decoder_.Forward({pack.tokens, pack.starts, pack.routing}, pack.rows,
+                                           pack.targets, static_cast<float>(options_.temperature)));
   PolicyStats& stats = report->stats;
   const absl::Span<const float> logprob = ValuesOf(out.logprob);
   const absl::Span<const float> entropy = ValuesOf(out.entropy);

@@ -254,7 +254,11 @@ RouterStats Decoder::TakeRouterStats() {
     stats.tokens += layer.tokens;
     stats.loss.balance += layer.loss.balance;
     stats.loss.z += layer.loss.z;
-    layer = {std::vector<int64_t>(layer.expert_tokens.size(), 0), 0, 0, {}};
+    stats.replayed += layer.replayed;
+    stats.rerouted += layer.rerouted;
+    const size_t experts = layer.expert_tokens.size();
+    layer = LayerRouterStats();
+    layer.expert_tokens.assign(experts, 0);
   }
   return stats;
 }

@@ -36,6 +36,10 @@ struct PackedBatch {
   std::vector<int32_t> tokens;  // [T]
   // [S + 1]: sequence s is tokens [starts[s], starts[s + 1]); the last is T.
   std::vector<int64_t> starts{0};
+  // Empty: the routers choose. Else the experts of each token, [T, MoE layers, K], that are used
+  // instead, with weights of the router's present scores, through which its gradient goes; of a
+  // token that begins with kUnroutedToken the routers choose (moe/routing_record.h).
+  std::vector<uint16_t> routing = {};
 };
 
 // What the policy says of N given tokens. All float32 [N] and differentiable.
@@ -72,6 +76,10 @@ struct RouterStats {
   double entropy_sum = 0;  // of softmax(router logits) in nats, summed over tokens and MoE layers
   int64_t tokens = 0;      // tokens times MoE layers: entropy_sum / tokens is the mean
   RouterLossSums loss;     // of Backward calls
+  // Tokens times MoE layers whose experts were given, and those of them where the router's own
+  // choice would have been another set.
+  int64_t replayed = 0;
+  int64_t rerouted = 0;
 
   // Largest share over mean share of an expert, averaged over layers; 1 is perfect balance, 0
   // without tokens.

@@ -2,7 +2,7 @@
 ponder_library(NAME model
   SOURCES checked_folder.cc checkpoint.cc checkpoint_diff.cc checkpoint_files.cc gguf.cc inference.cc latent_attention.cc
     mapped_file.cc model_config.cc model_files.cc model_config_json.cc model_layout.cc
-    narrow_weights.cc packed_model.cc rope.cc
+    narrow_weights.cc packed_model.cc rope.cc routing_record.cc
     safetensors.cc scoring.cc shared_expert.cc tensor_values.cc weights.cc
     families/config_reader.cc families/deepseek.cc families/deepseek_v2.cc families/deepseek_v3.cc
     families/family.cc families/llama.cc families/mixtral.cc families/olmoe.cc

@@ -239,6 +239,7 @@ v1::Rollout ToWire(const Rollout& rollout) {
   }
   wire.set_stop_reason(ToWire(rollout.stop_reason));
   wire.set_generate_seconds(rollout.generate_seconds);
+  wire.set_routed_experts(rollout.routed_experts);
   return wire;
 }
 
@@ -367,6 +368,7 @@ absl::StatusOr<Rollout> FromWire(const v1::Rollout& wire, absl::string_view path
   rollout.tokens.assign(wire.tokens().begin(), wire.tokens().end());
   rollout.logprobs.assign(wire.logprobs().begin(), wire.logprobs().end());
   rollout.generate_seconds = wire.generate_seconds();
+  rollout.routed_experts = wire.routed_experts();
   return rollout;
 }
 

@@ -29,7 +29,8 @@ absl::StatusOr<Prompt> FromWire(const v1::Prompt& wire, absl::string_view path =
 absl::StatusOr<SampleKey> FromWire(const v1::SampleKey& wire, absl::string_view path = "key");
 absl::StatusOr<Lease> FromWire(const v1::Lease& wire, absl::string_view path = "lease");
 // Token ids >= 0; one logprob a token, finite and <= 1e-3; segments ascending from token 0 and
-// inside `tokens`.
+// inside `tokens`. What routed_experts must be is a matter of the model: moe::ReadRouting checks
+// it.
 absl::StatusOr<Rollout> FromWire(const v1::Rollout& wire, absl::string_view path = "rollout");
 absl::StatusOr<Verdict> FromWire(const v1::Verdict& wire, absl::string_view path = "verdict");
 // Ranges in order, without overlap, as long as shape and dtype say, and inside total_bytes.

@@ -36,6 +36,8 @@ class Engine {
     KvOnSwap kv_on_swap = KvOnSwap::kRecompute;
     // How the matrices are kept. Log-probs are the learner's, bit for bit, in float32 alone.
     kernels::WeightType weight_type = kernels::WeightType::kFloat32;
+    // Finished sequences tell which experts their tokens were routed to.
+    bool record_routing = false;
     // The bytes that a token adds to the text; needed for stop strings alone.
     std::function<std::string(int32_t token)> token_text;
   };
@@ -69,6 +71,10 @@ class Engine {
     std::vector<float> drawn_logprobs;
     std::vector<int64_t> forced;  // which tokens were forced, not drawn
     std::vector<Segment> segments;
+    // With record_routing, unless cancelled: of all tokens but the last, prompt included
+    // (moe/routing_record.h). Where keys and values were computed again under new weights it is
+    // what those chose.
+    std::string routed_experts;
     StopReason stop_reason = StopReason::kEndOfSequence;
   };
   struct Token {

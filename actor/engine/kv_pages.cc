@@ -12,9 +12,10 @@ constexpr int64_t kSlabFloats = int64_t{1} << 20;  // 4 MiB
 
 }  // namespace
 
-KvPages::KvPages(int64_t capacity, int64_t page_floats)
+KvPages::KvPages(int64_t capacity, int64_t page_floats, int64_t record_bytes)
     : capacity_(capacity),
       page_floats_(page_floats),
+      record_bytes_(record_bytes),
       pages_per_slab_(std::max<int64_t>(1, kSlabFloats / page_floats)) {
   entries_.reserve(static_cast<size_t>(capacity));
   blank_.reserve(static_cast<size_t>(capacity));
@@ -24,6 +25,7 @@ void KvPages::Grow() {
   const int64_t first = grown();
   const int64_t count = std::min(pages_per_slab_, capacity_ - first);
   slabs_.emplace_back(count * page_floats_);
+  records_.emplace_back(static_cast<size_t>(count * record_bytes_));
   entries_.resize(static_cast<size_t>(first + count));
   for (int64_t page = first + count - 1; page >= first; --page)
     blank_.push_back(static_cast<Page>(page));
@@ -91,11 +93,17 @@ void KvPages::Unlink(Page page) {
 
 void KvPages::CopyContents(Page from, Page to) {
   std::memcpy(data(to), data(from), static_cast<size_t>(page_floats_) * sizeof(float));
+  if (record_bytes_ > 0) std::memcpy(record(to), record(from), static_cast<size_t>(record_bytes_));
 }
 
 float* KvPages::data(Page page) {
   const int64_t slab = page / pages_per_slab_;
   return slabs_[static_cast<size_t>(slab)].data() + page % pages_per_slab_ * page_floats_;
+}
+
+uint8_t* KvPages::record(Page page) {
+  const int64_t slab = page / pages_per_slab_;
+  return records_[static_cast<size_t>(slab)].data() + page % pages_per_slab_ * record_bytes_;
 }
 
 int64_t KvPages::free() const {

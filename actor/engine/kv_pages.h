@@ -17,7 +17,8 @@ class KvPages {
   using Page = int32_t;
   static constexpr Page kNone = -1;
 
-  KvPages(int64_t capacity, int64_t page_floats);
+  // `record_bytes` more of each page are kept apart from the floats, for what belongs to them.
+  KvPages(int64_t capacity, int64_t page_floats, int64_t record_bytes = 0);
 
   // A page with one reference, not kept, its contents arbitrary but finite. There must be a free
   // one; if all of these are kept, the caller forgets OldestKept() first.
@@ -35,6 +36,7 @@ class KvPages {
   Page OldestKept() const { return oldest_; }
 
   float* data(Page page);
+  uint8_t* record(Page page);
   int64_t free() const;
   int64_t capacity() const { return capacity_; }
   // Pages that exist: ids run from 0 to this.
@@ -52,10 +54,12 @@ class KvPages {
 
   const int64_t capacity_;
   const int64_t page_floats_;
+  const int64_t record_bytes_;
   const int64_t pages_per_slab_;
   std::vector<kernels::AlignedBuffer> slabs_;
-  std::vector<Entry> entries_;  // of every page in `slabs_`
-  std::vector<Page> blank_;     // free and not kept
+  std::vector<std::vector<uint8_t>> records_;  // by slab
+  std::vector<Entry> entries_;                 // of every page in `slabs_`
+  std::vector<Page> blank_;                    // free and not kept
   Page oldest_ = kNone, newest_ = kNone;
   int64_t kept_free_ = 0;
 };

@@ -53,6 +53,20 @@ void Scores(const RouterOptions& options, const float* logits_E, float* scores_E
   }
 }
 
+// Of the chosen experts: their scores, normalised and scaled.
+void Weigh(const RouterOptions& options, const float* scores_E, const int32_t* experts_K,
+           float* weights_K) {
+  float sum = 0;
+  for (int64_t k = 0; k < options.num_experts_per_tok; ++k) {
+    weights_K[k] = scores_E[experts_K[k]];
+    sum += weights_K[k];
+  }
+  for (int64_t k = 0; k < options.num_experts_per_tok; ++k) {
+    if (options.norm_topk_prob) weights_K[k] /= sum;
+    weights_K[k] *= options.routed_scaling_factor;
+  }
+}
+
 }  // namespace
 
 void RouterForward(ThreadPool& pool, const RouterOptions& options, const float* logits, int64_t t,
@@ -70,7 +84,6 @@ void RouterForward(ThreadPool& pool, const RouterOptions& options, const float* 
       }
       if (options.n_group > 1) LimitToGroups(options, keys.data(), taken.data());
       std::fill(taken.begin(), taken.end(), 0);
-      float sum = 0;
       for (int64_t k = 0; k < chosen; ++k) {
         int64_t best = -1;
         for (int64_t e = 0; e < num_experts; ++e) {
@@ -78,14 +91,20 @@ void RouterForward(ThreadPool& pool, const RouterOptions& options, const float* 
         }
         taken[best] = 1;
         experts[i * chosen + k] = static_cast<int32_t>(best);
-        weights[i * chosen + k] = scores[best];
-        sum += scores[best];
       }
-      for (int64_t k = 0; k < chosen; ++k) {
-        float& weight = weights[i * chosen + k];
-        if (options.norm_topk_prob) weight /= sum;
-        weight *= options.routed_scaling_factor;
-      }
+      Weigh(options, scores.data(), experts + i * chosen, weights + i * chosen);
+    }
+  });
+}
+
+void RouterWeights(ThreadPool& pool, const RouterOptions& options, const float* logits, int64_t t,
+                   const int32_t* experts, float* weights) {
+  const int64_t chosen = options.num_experts_per_tok;
+  pool.ParallelFor(t, RowsWorthSharing(RowCost(options)), [&](int64_t begin, int64_t end) {
+    std::vector<float> scores(options.num_experts);
+    for (int64_t i = begin; i < end; ++i) {
+      Scores(options, logits + i * options.num_experts, scores.data());
+      Weigh(options, scores.data(), experts + i * chosen, weights + i * chosen);
     }
   });
 }

@@ -2,8 +2,34 @@
 #include "moe/layers/batch.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/status.h"
+#include "moe/routing_record.h"
 
 namespace ponder::moe {
+namespace {
+
+absl::Status CheckRouting(const ModelConfig& config, const PackedBatch& packed) {
+  if (packed.routing.empty()) return absl::OkStatus();
+  const RoutingShape shape = RoutingShape::Of(config);
+  const int64_t slots = shape.token_slots();
+  const int64_t t = packed.tokens.size();
+  if (static_cast<int64_t>(packed.routing.size()) != t * slots) {
+    return absl::InvalidArgumentError(absl::StrCat("batch: routing has ", packed.routing.size(),
+                                                   " experts; ", t, " tokens need ", t * slots));
+  }
+  for (int64_t token = 0; token < t; ++token) {
+    const uint16_t* of_token = packed.routing.data() + token * slots;
+    if (slots > 0 && of_token[0] == kUnroutedToken) continue;
+    for (int64_t i = 0; i < slots; ++i) {
+      if (of_token[i] < shape.experts) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "batch: token ", token, " is routed to expert ", of_token[i], " of ", shape.experts));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::StatusOr<Batch> CheckBatch(const ModelConfig& config, const PackedBatch& packed) {
   const int64_t t = packed.tokens.size();
@@ -11,7 +37,8 @@ absl::StatusOr<Batch> CheckBatch(const ModelConfig& config, const PackedBatch& p
     return absl::InvalidArgumentError(
         absl::StrCat("batch: starts must go from 0 to ", t, ", the number of tokens"));
   }
-  Batch batch{packed.tokens, {}, packed.starts};
+  PONDER_RETURN_IF_ERROR(CheckRouting(config, packed));
+  Batch batch{packed.tokens, {}, packed.starts, packed.routing};
   batch.positions.reserve(t);
   for (size_t s = 0; s + 1 < packed.starts.size(); ++s) {
     const int64_t length = packed.starts[s + 1] - packed.starts[s];

@@ -15,6 +15,7 @@ struct Batch {
   std::vector<int32_t> tokens;     // [T]
   std::vector<int32_t> positions;  // [T], within the sequence
   std::vector<int64_t> starts;     // [S + 1]
+  std::vector<uint16_t> routing;   // see PackedBatch
 
   int64_t size() const { return tokens.size(); }
 };

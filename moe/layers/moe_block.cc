@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -11,8 +12,19 @@
 #include "base/status.h"
 #include "moe/kernels/elementwise.h"
 #include "moe/layers/weighted_rows.h"
+#include "moe/routing_record.h"
 
 namespace ponder::moe {
+namespace {
+
+// Of a token's routing, the slots of layers below `layer`.
+int64_t SlotsBefore(const ModelConfig& config, int64_t layer) {
+  int64_t slots = 0;
+  for (int64_t l = 0; l < layer; ++l) slots += config.IsMoeLayer(l) * config.num_experts_per_tok;
+  return slots;
+}
+
+}  // namespace
 
 struct MoeBlock::Kept : Block::Saved {
   at::Tensor x;                  // [T, H]
@@ -32,6 +44,8 @@ struct MoeBlock::Kept : Block::Saved {
 MoeBlock::MoeBlock(const ModelConfig& config, int64_t layer, const ParameterStore& parameters,
                    ExpertShard shard, ExpertExchange* exchange, Workspace& workspace)
     : layer_(layer),
+      routing_begin_(SlotsBefore(config, layer)),
+      routing_stride_(SlotsBefore(config, config.num_hidden_layers)),
       workspace_(workspace),
       router_options_(config.router_options()),
       exchange_(exchange),
@@ -67,7 +81,23 @@ void MoeBlock::NudgeSelectionBias(absl::Span<const int64_t> expert_tokens_E, flo
   }
 }
 
-void MoeBlock::Route(const float* normed_TH, int64_t t, Kept* kept) {
+void MoeBlock::Replay(const Batch& batch, Kept* kept) {
+  const int64_t k = router_options_.num_experts_per_tok;
+  for (int64_t token = 0; token < batch.size(); ++token) {
+    const uint16_t* of_token = batch.routing.data() + token * routing_stride_;
+    if (of_token[0] == kUnroutedToken) continue;
+    const uint16_t* given = of_token + routing_begin_;
+    int32_t* chosen = kept->experts.data() + token * k;
+    ++stats_.replayed;
+    stats_.rerouted += !std::is_permutation(given, given + k, chosen);
+    std::copy(given, given + k, chosen);
+  }
+  kernels::RouterWeights(workspace_.pool, router_options_, kept->logits.data_ptr<float>(),
+                         batch.size(), kept->experts.data(), kept->weights.data_ptr<float>());
+}
+
+void MoeBlock::Route(const Batch& batch, const float* normed_TH, Kept* kept) {
+  const int64_t t = batch.size();
   const int64_t e = router_options_.num_experts;
   const int64_t k = router_options_.num_experts_per_tok;
   kept->logits = workspace_.activations.New({t, e});
@@ -79,6 +109,7 @@ void MoeBlock::Route(const float* normed_TH, int64_t t, Kept* kept) {
     kernels::RouterForward(workspace_.pool, router_options_, logits, t,
                            selection_bias_ ? selection_bias_->weight : nullptr,
                            kept->experts.data(), kept->weights.data_ptr<float>());
+    if (!batch.routing.empty()) Replay(batch, kept);
   }
   kernels::SortByExpert(kept->experts.data(), t, k, e, &kept->order);
 
@@ -138,7 +169,7 @@ absl::StatusOr<at::Tensor> MoeBlock::Forward(const Batch& batch, const at::Tenso
     norm_.Forward(x_TH.data_ptr<float>(), t, normed.data_ptr<float>(),
                   kept->inv_rms.data_ptr<float>());
   }
-  Route(normed_TH, t, kept.get());
+  Route(batch, normed_TH, kept.get());
 
   const at::Tensor rows = SortedRows(normed_TH, t, *kept);
   if (exchange_ == nullptr) {

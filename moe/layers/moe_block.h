@@ -26,7 +26,8 @@ struct LayerRouterStats {
   std::vector<int64_t> expert_tokens;  // [E]
   double entropy_sum = 0;
   int64_t tokens = 0;
-  RouterLossSums loss;  // of the backward passes
+  RouterLossSums loss;                 // of the backward passes
+  int64_t replayed = 0, rerouted = 0;  // see RouterStats
 };
 
 class MoeBlock : public Block {
@@ -56,7 +57,9 @@ class MoeBlock : public Block {
   struct Kept;
 
   // Chooses the experts and their weights, and counts them.
-  void Route(const float* normed_TH, int64_t t, Kept* kept);
+  void Route(const Batch& batch, const float* normed_TH, Kept* kept);
+  // Puts the experts that the batch gives in the place of those that were chosen.
+  void Replay(const Batch& batch, Kept* kept);
   // The rows [T * K, H] of the normed tokens, sorted by expert.
   at::Tensor SortedRows(const float* normed_TH, int64_t t, const Kept& kept) const;
   // Gradients of the weighted sum over slots: of the experts' outputs [T * K, H] (returned) and of
@@ -65,6 +68,7 @@ class MoeBlock : public Block {
                              float* dweights_TK) const;
 
   const int64_t layer_;
+  const int64_t routing_begin_, routing_stride_;  // of a token in Batch::routing
   Workspace& workspace_;
   const kernels::RouterOptions router_options_;
   ExpertExchange* const exchange_;

@@ -68,13 +68,16 @@ TEST_F(RunTest, TheSameBitsWhoeverGenerates) {
   RunToTheEnd("three", {"actor.count=3", "actor.max_batch=64", "actor.threads=1"});
   EXPECT_EQ(Ledger("one", kTrajectories), Ledger("three", kTrajectories));
   EXPECT_TRUE(FinalWeights("one") == FinalWeights("three"));
+  RunToTheEnd("replayed", {"rl.routing_replay=rollout"});
+  EXPECT_TRUE(FinalWeights("one") == FinalWeights("replayed"));
+  for (const Json& step : Metrics("replayed", "rl_step")) EXPECT_EQ(step["rerouted"], 0) << step;
   RunToTheEnd("other", {"seed=2"});
   EXPECT_FALSE(FinalWeights("one") == FinalWeights("other"));
 }
 
 TEST_F(RunTest, NarrowWeightsAreAnotherPolicyAndTheGapSaysSo) {
-  RunToTheEnd("R", {"actor.weight_dtype=int8", "rl.proximal=recomputed",
-                    "rl.ratio_correction=truncate"});
+  RunToTheEnd(
+      "R", {"actor.weight_dtype=int8", "rl.proximal=recomputed", "rl.ratio_correction=truncate"});
   for (const Json& step : Metrics("R", "rl_step")) {
     EXPECT_GT(step["logprob_gap_max"], 0) << step;
     EXPECT_LT(step["logprob_gap_max"], 1) << step;

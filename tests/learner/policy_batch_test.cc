@@ -8,6 +8,7 @@
 
 #include "base/philox.h"
 #include "gtest/gtest.h"
+#include "moe/routing_record.h"
 
 namespace ponder::learner {
 namespace policy_batch_test {
@@ -130,6 +131,25 @@ TEST(BroadcastBatch, EverybodyGetsRankZeros) {
     EXPECT_EQ(batches[r].versions, batches[0].versions);
     EXPECT_EQ(batches[r].starts, batches[0].starts);
   }
+}
+
+TEST(PolicyBatch, RoutingStaysWithItsTokens) {
+  PolicyBatch batch;
+  batch.routing_slots = 2;
+  for (int32_t s = 0; s < 3; ++s) {
+    Rollout rollout;
+    rollout.prompt_tokens = {s};
+    rollout.tokens = {s, s};
+    rollout.logprobs = {-1, -1};
+    rollout.segments = {{0, 0}};
+    const auto n = static_cast<uint16_t>(10 * s);
+    const std::vector<uint16_t> routing = {n, static_cast<uint16_t>(n + 1), 3, 4};
+    batch.Append(rollout, {}, routing);
+  }
+  const uint16_t none = moe::kUnroutedToken;
+  const SequencePack pack = PackSequences(batch, {2, 0});
+  EXPECT_EQ(pack.routing,
+            (std::vector<uint16_t>{20, 21, 3, 4, none, none, 0, 1, 3, 4, none, none}));
 }
 
 }  // namespace policy_batch_test

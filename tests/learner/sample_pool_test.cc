@@ -290,6 +290,21 @@ TEST_F(SamplePoolTest, CountsASampleOnceEvenLongAfter) {
                           Outcome::kDuplicate));
 }
 
+TEST_F(SamplePoolTest, RejectsRoutingThatIsNotOfTheModel) {
+  SamplePool::Options options = Small();
+  options.routing = moe::RoutingShape{{0, 1}, 2, 4};  // layers, experts a token, experts
+  auto pool = MakePool(options, 10);
+  const Lease lease = LeaseNow(*pool, "actor.0", 1)[0];
+  Sample sample = Answer(lease);  // of three tokens
+  const auto submit = [&](std::string routed_experts) {
+    sample.rollout.routed_experts = std::move(routed_experts);
+    return pool->Submit("actor.0", 1, {sample})->at(0);
+  };
+  EXPECT_THAT(submit("").message, HasSubstr("0 bytes, but 2 tokens"));
+  EXPECT_THAT(submit(std::string("\0\1\2\3\0\1\2\4", 8)).message, HasSubstr("expert 4 of 4"));
+  EXPECT_EQ(submit(std::string("\0\1\2\3\0\1\2\3", 8)).outcome, Outcome::kAccepted);
+}
+
 TEST_F(SamplePoolTest, RejectsWhatWasNeverLeasedSayingWhy) {
   auto pool = MakePool(Small(), 10, {4, 0, 4});
   const Lease lease = LeaseNow(*pool, "actor.0", 1)[0];

@@ -10,6 +10,7 @@
 
 #include "gtest/gtest.h"
 #include "learner_fixture.h"
+#include "moe/routing_record.h"
 
 namespace ponder::learner {
 namespace updater_test {
@@ -38,7 +39,24 @@ Updater::Options OptionsOf(const std::string& kind) {
   return options;
 }
 
-// Five updates of a kind, on the same batches.
+// Random experts for the tokens of every other sequence, not those that the routers would choose.
+void Route(uint64_t seed, PolicyBatch* batch) {
+  Rng rng(seed, "route");
+  const moe::RoutingShape shape = moe::RoutingShape::Of(TinyConfig());
+  batch->routing_slots = shape.token_slots();
+  for (int64_t s = 0; s < batch->sequences(); ++s) {
+    for (int64_t t = 0; t < batch->length(s); ++t) {
+      for (size_t layer = 0; layer < shape.layers.size(); ++layer) {
+        const auto first = static_cast<uint16_t>(rng.NextInt(0, 3));
+        const auto second = static_cast<uint16_t>((first + rng.NextInt(1, 3)) % 4);
+        for (const uint16_t expert : {first, second})
+          batch->routing.push_back(s % 2 == 0 ? expert : moe::kUnroutedToken);
+      }
+    }
+  }
+}
+
+// Five updates of a kind, on the same batches; those of "cispo" with experts replayed.
 Trace FiveUpdates(int ranks, int expert_parallel, int64_t max_tokens, const std::string& kind) {
   Updater::Options options = OptionsOf(kind);
   options.max_tokens_per_microbatch = max_tokens;
@@ -49,6 +67,7 @@ Trace FiveUpdates(int ranks, int expert_parallel, int64_t max_tokens, const std:
           PolicyBatch batch = RandomBatch(step + 1, 13);
           if (kind != "supervised") batch.included[4] = 0;
           if (kind == "dapo") batch.proximal_logprobs.clear();
+          if (kind == "cispo") Route(step, &batch);
           std::vector<int64_t> all(13);
           std::iota(all.begin(), all.end(), 0);
           const auto report = kind == "supervised"

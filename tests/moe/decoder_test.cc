@@ -7,12 +7,17 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/philox.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "moe/inference.h"
+#include "moe/routing_record.h"
+#include "moe/scoring.h"
 #include "tests/moe/decoder_cases.h"
 #include "tests/moe/plain_decoder.h"
 
@@ -99,6 +104,97 @@ TEST_P(AgainstPlain, LogprobsAndGradients) {
   EXPECT_LT((stats.log_z - logits.logsumexp(-1)).abs().max().item<double>(), 1e-5);
   ASSERT_EQ(decoder->parameters().size(), plain.parameters().size());
   ExpectGradients(*decoder, plain);
+}
+
+// Random experts for three tokens of four, whatever their routers say.
+TEST_P(AgainstPlain, GivenExpertsAreUsedWithWeightsOfTheLiveScores) {
+  const ModelConfig& config = GetParam().config;
+  const RoutingShape shape = RoutingShape::Of(config);
+  if (shape.layers.empty()) return;
+  PackedBatch batch = RandomBatch(config, {5, 1, 40, 12}, kSeed);
+  const Targets targets = RandomTargets(config, batch, kSeed);
+  const PlainDecoder fixed(config, *RandomWeights(config, kSeed));
+  PlainDecoder plain = fixed;
+  Rng rng(kSeed, "given experts");
+  std::vector<at::Tensor> forced;
+  batch.routing.assign(batch.tokens.size() * shape.token_slots(), kUnroutedToken);
+  for (size_t s = 0; s + 1 < batch.starts.size(); ++s) {
+    for (size_t layer = 0; layer < shape.layers.size(); ++layer) {
+      forced.push_back(
+          at::full({batch.starts[s + 1] - batch.starts[s], shape.slots}, int64_t{-1}, at::kLong));
+    }
+    for (int64_t t = batch.starts[s]; t < batch.starts[s + 1]; ++t) {
+      if (t % 4 == 3) continue;
+      for (size_t layer = 0; layer < shape.layers.size(); ++layer) {
+        std::vector<int64_t> experts(shape.experts);
+        std::iota(experts.begin(), experts.end(), 0);
+        at::Tensor row = forced[forced.size() - shape.layers.size() + layer][t - batch.starts[s]];
+        for (int64_t k = 0; k < shape.slots; ++k) {
+          std::swap(experts[k], experts[rng.NextInt(k, shape.experts - 1)]);
+          row[k] = experts[k];
+          batch.routing[t * shape.token_slots() + layer * shape.slots + k] =
+              static_cast<uint16_t>(experts[k]);
+        }
+      }
+    }
+  }
+  plain.Force(forced);
+  auto decoder = MakeDecoder(config, /*threads=*/2);
+  decoder->TakeRouterStats();
+  const TokenStats stats = Step(*decoder, batch, targets);
+  const RouterStats router = decoder->TakeRouterStats();
+  EXPECT_EQ(router.replayed, static_cast<int64_t>(shape.layers.size()) * 44);
+  EXPECT_GT(router.rerouted, router.replayed / 2);
+
+  const at::Tensor rows =
+      at::tensor(std::vector<int64_t>(targets.rows.begin(), targets.rows.end()));
+  const at::Tensor picks =
+      at::tensor(std::vector<int64_t>(targets.targets.begin(), targets.targets.end()));
+  const at::Tensor logprob = plain.Forward(batch)
+                                 .index_select(0, rows)
+                                 .log_softmax(-1)
+                                 .gather(1, picks.unsqueeze(1))
+                                 .squeeze(1);
+  (logprob * Row(targets.coefficients)).sum().backward();
+  EXPECT_LT((stats.logprob - logprob).abs().max().item<double>(), 1e-5);
+  ExpectGradients(*decoder, plain);
+}
+
+// What the inference recorded, given back under the same weights.
+TEST_P(AgainstPlain, ReplayOfItsOwnChoicesChangesNoBit) {
+  const ModelConfig& config = GetParam().config;
+  const RoutingShape shape = RoutingShape::Of(config);
+  PackedBatch batch = RandomBatch(config, {5, 1, 70, 12}, kSeed);
+  const Targets targets = RandomTargets(config, batch, kSeed);
+  auto live = MakeDecoder(config), replayed = MakeDecoder(config);
+  const TokenStats without = Step(*live, batch, targets);
+
+  kernels::ThreadPool pool(1);
+  const auto packed = PackModel(pool, {config, RandomWeights(config, kSeed)});
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  Inference inference(pool, *packed);
+  for (size_t s = 0; s + 1 < batch.starts.size(); ++s) {
+    const absl::Span<const int32_t> tokens(batch.tokens.data() + batch.starts[s],
+                                           batch.starts[s + 1] - batch.starts[s]);
+    const auto scores = ScoreTokens(inference, tokens, /*routing=*/true);
+    ASSERT_TRUE(scores.ok()) << scores.status();
+    for (size_t t = 0; t < tokens.size(); ++t) {
+      for (const int64_t layer : shape.layers) {
+        const auto experts = scores->routing[layer].experts.begin() + t * shape.slots;
+        batch.routing.insert(batch.routing.end(), experts, experts + shape.slots);
+      }
+    }
+  }
+  replayed->TakeRouterStats();
+  const TokenStats with = Step(*replayed, batch, targets);
+  const RouterStats router = replayed->TakeRouterStats();
+  EXPECT_EQ(router.replayed, static_cast<int64_t>(shape.layers.size() * batch.tokens.size()));
+  EXPECT_EQ(router.rerouted, 0);
+  EXPECT_TRUE(SameBits(with.logprob, without.logprob));
+  EXPECT_TRUE(SameBits(with.entropy, without.entropy));
+  const auto expected = Gradients(*live);
+  for (const auto& [name, gradient] : Gradients(*replayed))
+    EXPECT_TRUE(SameBits(gradient, expected.at(name))) << name;
 }
 
 // A loss of all that Forward gives: log-probs, entropies and log Z.

@@ -188,5 +188,39 @@ TEST(Inference, PackingNamesTheTensorThatDoesNotFit) {
   EXPECT_THAT(PackModel(pool, model).status().message(), ::testing::HasSubstr("I64"));
 }
 
+TEST(RoutingRecord, ReadsWhatWasWrittenAndNothingElse) {
+  for (const int64_t experts : {8, 256, 300}) {
+    ModelConfig config;
+    config.num_hidden_layers = 3;
+    config.first_k_dense_replace = 1;
+    config.num_experts = experts;
+    config.num_experts_per_tok = 2;
+    const RoutingShape shape = RoutingShape::Of(config);
+    EXPECT_EQ(shape.layers, (std::vector<int64_t>{1, 2}));
+    EXPECT_EQ(shape.token_bytes(), experts > 256 ? 8 : 4);
+    const auto last = static_cast<int32_t>(experts - 1);
+    std::string record(2 * shape.token_bytes(), 'x');
+    auto* bytes = reinterpret_cast<uint8_t*>(record.data());
+    for (const auto& [token, layer, first, second] :
+         {std::array<int32_t, 4>{0, 0, 1, last}, {0, 1, 7, 0}, {1, 0, last, 5}, {1, 1, 3, 2}}) {
+      const int32_t chosen[] = {first, second};
+      WriteRouting(shape, layer, chosen, bytes + token * shape.token_bytes());
+    }
+    const auto routing = ReadRouting(shape, record, 2);
+    ASSERT_TRUE(routing.ok()) << routing.status();
+    const auto top = static_cast<uint16_t>(last);
+    EXPECT_EQ(*routing, (std::vector<uint16_t>{1, top, 7, 0, top, 5, 3, 2}));
+    EXPECT_FALSE(ReadRouting(shape, record, 3).ok());
+    EXPECT_FALSE(ReadRouting(shape, record.substr(1), 2).ok());
+    const int32_t twice[] = {4, 4}, beyond[] = {0, static_cast<int32_t>(experts)};
+    WriteRouting(shape, 1, twice, bytes);
+    EXPECT_THAT(std::string(ReadRouting(shape, record, 2).status().message()),
+                testing::HasSubstr("token 0 has expert 4 twice"));
+    if (experts == 256) continue;  // a byte can't say 256
+    WriteRouting(shape, 1, beyond, bytes);
+    EXPECT_FALSE(ReadRouting(shape, record, 2).ok());
+  }
+}
+
 }  // namespace inference_test
 }  // namespace ponder::moe

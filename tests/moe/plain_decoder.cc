@@ -151,7 +151,11 @@ at::Tensor PlainDecoder::Experts(int64_t layer, const at::Tensor& x_TH) const {
   const at::Tensor logits = x_TH.matmul(At(prefix + "gate.weight").t());
   const at::Tensor scores =
       config_.scoring_func == "sigmoid" ? logits.sigmoid() : logits.softmax(-1);
-  const at::Tensor chosen = Choose(prefix, scores.detach());
+  at::Tensor chosen = Choose(prefix, scores.detach());
+  if (!forced_.empty()) {
+    const at::Tensor& forced = forced_.at(routed_.size());
+    chosen = at::where(forced < 0, chosen, forced);
+  }
   routed_.push_back({layer, logits, scores, chosen});
   at::Tensor weights = scores.gather(1, chosen);
   if (config_.norm_topk_prob) weights = weights / weights.sum(-1, /*keepdim=*/true);

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
@@ -31,6 +32,9 @@ class PlainDecoder {
   };
   // Of the last Forward, by sequence, then by layer.
   const std::vector<Routed>& routed() const { return routed_; }
+  // From now on the experts of each sequence and layer, [L, K] in that order; where they are
+  // negative the router chooses.
+  void Force(std::vector<at::Tensor> chosen) { forced_ = std::move(chosen); }
 
  private:
   at::Tensor Attention(int64_t layer, const at::Tensor& x_LH) const;
@@ -44,6 +48,7 @@ class PlainDecoder {
   ModelConfig config_;
   std::map<std::string, at::Tensor> parameters_;
   mutable std::vector<Routed> routed_;
+  std::vector<at::Tensor> forced_;
 };
 
 }  // namespace ponder::moe

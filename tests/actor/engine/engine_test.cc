@@ -9,6 +9,8 @@
 #include "base/philox.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "moe/routing_record.h"
+#include "moe/scoring.h"
 #include "tests/moe/reference_decoder.h"
 
 namespace ponder::actor {
@@ -242,6 +244,66 @@ TEST(Engine, ATightBudgetDelaysButNeverDeadlocks) {
   const absl::Status status = Engine::Make(Threads(1, 64), moe::RandomModel(config, 5), 1).status();
   EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
   EXPECT_THAT(status.message(), HasSubstr("kv_cache_mib"));
+}
+
+// The record of a sequence that nobody else's computation had a part in.
+std::string RoutingAlone(const moe::Model& model, const Engine::Request& request,
+                         const Engine::Finished& finished) {
+  const moe::RoutingShape shape = moe::RoutingShape::Of(model.config);
+  kernels::ThreadPool pool(1);
+  moe::Inference inference(pool, *moe::PackModel(pool, model));
+  std::vector<int32_t> tokens = request.prompt_tokens;
+  tokens.insert(tokens.end(), finished.tokens.begin(), finished.tokens.end() - 1);
+  const auto scores = *moe::ScoreTokens(inference, tokens, /*routing=*/true);
+  std::vector<uint8_t> record(tokens.size() * shape.token_bytes());
+  for (size_t t = 0; t < tokens.size(); ++t) {
+    for (size_t i = 0; i < shape.layers.size(); ++i) {
+      moe::WriteRouting(shape, static_cast<int64_t>(i),
+                        scores.routing[shape.layers[i]].experts.data() + t * shape.slots,
+                        record.data() + t * shape.token_bytes());
+    }
+  }
+  return {record.begin(), record.end()};
+}
+
+TEST_P(EngineTest, RecordsTheExpertsOfEveryTokenFed) {
+  for (const auto& [max_batch, prefill] : {std::pair<int64_t, int64_t>{64, 512}, {3, 7}}) {
+    Engine::Options options = Threads(2, max_batch);
+    options.prefill_tokens = prefill;
+    options.record_routing = true;
+    auto engine = *Engine::Make(options, model_, 1);
+    const std::vector<Engine::Request> requests = MixedRequests();
+    // The second time what they begin with is known already.
+    for (int round = 0; round < 2; ++round) {
+      const auto together = GenerateAll(*engine, requests);
+      ASSERT_TRUE(together.ok()) << together.status();
+      for (size_t i = 0; i < requests.size(); ++i) {
+        ASSERT_EQ((*together)[i].routed_experts, RoutingAlone(model_, requests[i], (*together)[i]))
+            << "request " << i << ", round " << round;
+      }
+    }
+    EXPECT_GT(engine->stats().tokens_shared, 0);
+  }
+  auto silent = *Engine::Make(Threads(1, 4), model_, 1);
+  EXPECT_EQ((*GenerateAll(*silent, {MixedRequests()[3]}))[0].routed_experts, "");
+}
+
+TEST(Engine, PreemptedSequencesKeepTheirRouting) {
+  moe::ModelConfig config = SmallConfig();
+  config.num_hidden_layers = 16;
+  config.max_position_embeddings = 480;
+  const moe::Model model = moe::RandomModel(config, 5);
+  Engine::Options options = Threads(1, 64);
+  options.record_routing = true;
+  auto engine = *Engine::Make(options, model, 1);
+  std::vector<Engine::Request> requests;
+  for (int64_t sample = 0; sample < 4; ++sample) {
+    for (const char* id : {"a", "b"}) requests.push_back(MakeRequest(id, sample, 70, 200));
+  }
+  const auto together = *GenerateAll(*engine, requests);
+  EXPECT_GT(engine->stats().preemptions, 0);
+  for (size_t i = 0; i < requests.size(); ++i)
+    EXPECT_EQ(together[i].routed_experts, RoutingAlone(model, requests[i], together[i])) << i;
 }
 
 TEST(Engine, StreamsEachToken) {
