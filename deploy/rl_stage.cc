@@ -98,7 +98,23 @@ struct Companions {
   std::unique_ptr<moe::Decoder> reference;
   std::unique_ptr<moe::Decoder> value_decoder;
   std::unique_ptr<learner::ValueModel> value;
+  std::unique_ptr<learner::SharedValue> shared_value;
 };
+
+absl::Status OpenSharedValue(const v1::Config& config, LearnerRank& rank, Companions* companions) {
+  learner::SharedValue::Options options;
+  options.step = GradientStepOptions(config.learner().optimizer());
+  options.max_tokens_per_microbatch = config.learner().max_tokens_per_microbatch();
+  options.clip = config.rl().value().clip();
+  options.coef = config.rl().value().coef();
+  options.replay = config.rl().routing_replay() == "rollout";
+  companions->shared_value =
+      std::make_unique<learner::SharedValue>(options, *rank.decoder, rank.mesh);
+  rank.updater->UseSharedValue(companions->shared_value.get());
+  if (!rank.checkpoint.has_value()) return absl::OkStatus();
+  companions->shared_value->optimizer().set_step(rank.start.value_step);
+  return learner::LoadSharedValue(*rank.checkpoint, companions->shared_value.get());
+}
 
 absl::StatusOr<Companions> OpenCompanions(const StageArguments& arguments, LearnerRank& rank) {
   const v1::Config& config = arguments.config;
@@ -110,6 +126,10 @@ absl::StatusOr<Companions> OpenCompanions(const StageArguments& arguments, Learn
                             MakeDecoder(config, rank.mesh, model, /*frozen=*/true));
   }
   if (!learner::NeedsValues(rl.advantage())) return companions;
+  if (rl.value().shared_trunk()) {
+    PONDER_RETURN_IF_ERROR(OpenSharedValue(config, rank, &companions));
+    return companions;
+  }
   PONDER_ASSIGN_OR_RETURN(
       moe::Model model,
       moe::LoadModel(rl.value().model().empty() ? arguments.model : rl.value().model()));
@@ -172,9 +192,10 @@ absl::Status RunRl(const StageArguments& arguments) {
       return metrics->Write({{"event", "startup"}, {"what", "first_update"}, {"name", "learner"}});
     };
   }
-  learner::TrainLoop loop(loop_options, rank->start, *rank->decoder, *rank->updater, rank->mesh,
-                          {pool.get(), weights.get(), metrics.get()},
-                          {companions.reference.get(), companions.value.get()});
+  learner::TrainLoop loop(
+      loop_options, rank->start, *rank->decoder, *rank->updater, rank->mesh,
+      {pool.get(), weights.get(), metrics.get()},
+      {companions.reference.get(), companions.value.get(), companions.shared_value.get()});
   {
     StopSignal stop([&loop, leads = rank->leads()] {
       if (leads) loop.Stop();

@@ -28,6 +28,7 @@ constexpr char kStateFile[] = "state.json";
 constexpr char kOptimizerFile[] = "optimizer.safetensors";
 constexpr char kValueFile[] = "value.safetensors";
 constexpr char kValueOptimizerFile[] = "value_optimizer.safetensors";
+constexpr char kValueHeadFile[] = "value_head.safetensors";
 
 // The expert of "model.layers.3.mlp.experts.5.up_proj.weight" (5), or -1.
 int64_t ExpertOf(absl::string_view name) {
@@ -143,8 +144,8 @@ absl::StatusOr<std::vector<std::string>> ListCheckpoints(const std::string& fold
 
 absl::Status SaveTraining(const std::string& folder, const TrainState& state, moe::Decoder& decoder,
                           AdamW& optimizer, const Mesh& mesh, int64_t keep,
-                          const moe::Carried& carried, ValueModel* value,
-                          const LoraAdapters* lora) {
+                          const moe::Carried& carried, ValueModel* value, const LoraAdapters* lora,
+                          SharedValue* shared_value) {
   PONDER_ASSIGN_OR_RETURN(auto weights, decoder.Export(state.version));
   std::shared_ptr<const moe::Weights> moments;
   if (lora == nullptr) {
@@ -181,6 +182,7 @@ absl::Status SaveTraining(const std::string& folder, const TrainState& state, mo
     files[kValueFile] = moe::TensorsFile(value_weights);
     files[kValueOptimizerFile] = moe::TensorsFile(value_moments);
   }
+  if (shared_value != nullptr) files[kValueHeadFile] = shared_value->File();
   files[kStateFile] = json.dump(2) + "\n";
   PONDER_RETURN_IF_ERROR(moe::WriteCheckedFolder(
       absl::StrCat(folder, "/", absl::StrFormat("step-%06d", state.step)), files));
@@ -262,6 +264,10 @@ absl::Status LoadValueModel(const std::string& checkpoint, ValueModel* value) {
   PONDER_ASSIGN_OR_RETURN(const auto weights, moe::OpenTensors(checkpoint, kValueFile));
   PONDER_RETURN_IF_ERROR(Annotate(value->decoder().Load(*weights), kValueFile));
   return LoadMoments(checkpoint, kValueOptimizerFile, value->decoder(), &value->optimizer());
+}
+
+absl::Status LoadSharedValue(const std::string& checkpoint, SharedValue* value) {
+  return value->Load(checkpoint, kValueHeadFile);
 }
 
 }  // namespace ponder::learner

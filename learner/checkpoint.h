@@ -1,7 +1,7 @@
 // A training checkpoint: a model folder as moe/checkpoint.h writes it, which transformers can load,
 // plus optimizer.safetensors (the moments of AdamW by parameter name), state.json, and the value
-// model's value.safetensors and value_optimizer.safetensors if there is one. Whole or absent; one
-// file serves every parallel layout.
+// model's value.safetensors and value_optimizer.safetensors, or value_head.safetensors of a shared
+// one, if there is one. Whole or absent; one file serves every parallel layout.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "learner/adamw.h"
 #include "learner/lora.h"
 #include "learner/mesh.h"
+#include "learner/shared_value.h"
 #include "learner/value_model.h"
 #include "moe/checkpoint.h"
 #include "moe/decoder.h"
@@ -33,13 +34,13 @@ struct TrainState {
   reward::SourceNormaliser::Moments rewards = {};
 };
 
-// Writes <folder>/step-000123, with `carried`, and then deletes the oldest beyond `keep`. `value`
-// and `lora` may be null; with `lora` the optimizer is that of its adapters, and the files are
-// those of LoraAdapters. Collective; rank 0 writes.
+// Writes <folder>/step-000123, with `carried`, and then deletes the oldest beyond `keep`. `value`,
+// `lora` and `shared_value` may be null; with `lora` the optimizer is that of its adapters, and the
+// files are those of LoraAdapters. Collective; rank 0 writes.
 absl::Status SaveTraining(const std::string& folder, const TrainState& state, moe::Decoder& decoder,
                           AdamW& optimizer, const Mesh& mesh, int64_t keep,
                           const moe::Carried& carried = {}, ValueModel* value = nullptr,
-                          const LoraAdapters* lora = nullptr);
+                          const LoraAdapters* lora = nullptr, SharedValue* shared_value = nullptr);
 
 // The newest checkpoint below `folder`, by step; nullopt when there is none.
 absl::StatusOr<std::optional<std::string>> NewestCheckpoint(const std::string& folder);
@@ -51,5 +52,7 @@ absl::Status LoadOptimizer(const std::string& checkpoint, const moe::Decoder& de
                            AdamW* optimizer);
 // Weights and moments of the value model. DataLoss: the checkpoint has none.
 absl::Status LoadValueModel(const std::string& checkpoint, ValueModel* value);
+// The same of a shared value head.
+absl::Status LoadSharedValue(const std::string& checkpoint, SharedValue* value);
 
 }  // namespace ponder::learner

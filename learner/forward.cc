@@ -10,10 +10,6 @@
 namespace ponder::learner {
 namespace {
 
-moe::PackedBatch PackedOf(const SequencePack& pack, bool replay) {
-  return {pack.tokens, pack.starts, replay ? pack.routing : std::vector<uint16_t>()};
-}
-
 using PackForward = absl::FunctionRef<absl::StatusOr<at::Tensor>(const SequencePack&)>;
 
 absl::StatusOr<std::vector<float>> ForwardAll(int64_t max_tokens, const PolicyBatch& batch,
@@ -36,6 +32,10 @@ absl::StatusOr<std::vector<float>> ForwardAll(int64_t max_tokens, const PolicyBa
 
 }  // namespace
 
+moe::PackedBatch PackedOf(const SequencePack& pack, bool replay) {
+  return {pack.tokens, pack.starts, replay ? pack.routing : std::vector<uint16_t>()};
+}
+
 absl::StatusOr<std::vector<float>> ForwardLogprobs(const ForwardOptions& options,
                                                    const PolicyBatch& batch, moe::Decoder& decoder,
                                                    const Mesh& mesh) {
@@ -55,6 +55,20 @@ absl::StatusOr<std::vector<float>> ForwardValues(const ForwardOptions& options,
   return ForwardAll(options.max_tokens_per_microbatch, batch, mesh, [&](const SequencePack& pack) {
     return decoder.ForwardValues({pack.tokens, pack.starts}, pack.rows);
   });
+}
+
+absl::StatusOr<std::vector<float>> ForwardHeadValues(const ForwardOptions& options,
+                                                     const PolicyBatch& batch,
+                                                     moe::Decoder& decoder, const at::Tensor& head,
+                                                     const Mesh& mesh) {
+  return ForwardAll(
+      options.max_tokens_per_microbatch, batch, mesh,
+      [&](const SequencePack& pack) -> absl::StatusOr<at::Tensor> {
+        PONDER_ASSIGN_OR_RETURN(
+            const at::Tensor hidden,
+            decoder.ForwardHidden(PackedOf(pack, options.replay), pack.rows));
+        return hidden.mv(head.view(-1));
+      });
 }
 
 }  // namespace ponder::learner

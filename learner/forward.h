@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
 #include "learner/mesh.h"
 #include "learner/policy_batch.h"
@@ -25,5 +26,14 @@ absl::StatusOr<std::vector<float>> ForwardLogprobs(const ForwardOptions& options
 absl::StatusOr<std::vector<float>> ForwardValues(const ForwardOptions& options,
                                                  const PolicyBatch& batch, moe::Decoder& decoder,
                                                  const Mesh& mesh);
+
+// The same of a head [1, H] that is not the decoder's own.
+absl::StatusOr<std::vector<float>> ForwardHeadValues(const ForwardOptions& options,
+                                                     const PolicyBatch& batch,
+                                                     moe::Decoder& decoder, const at::Tensor& head,
+                                                     const Mesh& mesh);
+
+// A pack as a decoder takes it, with its routing or without.
+moe::PackedBatch PackedOf(const SequencePack& pack, bool replay);
 
 }  // namespace ponder::learner

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <set>
 #include <utility>
 
@@ -13,12 +12,11 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/philox.h"
 #include "base/status.h"
+#include "learner/tensor_file.h"
 #include "moe/families/family.h"
-#include "moe/safetensors.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder::learner {
@@ -32,49 +30,6 @@ constexpr char kConfigFile[] = "adapter_config.json";
 std::string LastName(const std::string& parameter) {
   const std::vector<std::string> parts = absl::StrSplit(parameter, '.');
   return parts.size() >= 2 && parts.back() == "weight" ? parts[parts.size() - 2] : "";
-}
-
-struct NamedTensor {
-  std::string name;
-  at::Tensor values;  // contiguous float32
-};
-
-std::string TensorFile(const std::vector<NamedTensor>& tensors) {
-  WeightManifest manifest;
-  auto blob = std::make_shared<std::vector<uint8_t>>();
-  for (const NamedTensor& tensor : tensors) {
-    TensorSpec spec;
-    spec.name = tensor.name;
-    spec.shape = tensor.values.sizes().vec();
-    spec.begin = blob->size();
-    const auto* bytes = reinterpret_cast<const uint8_t*>(tensor.values.data_ptr<float>());
-    blob->insert(blob->end(), bytes, bytes + tensor.values.numel() * sizeof(float));
-    spec.end = blob->size();
-    manifest.tensors.push_back(std::move(spec));
-  }
-  manifest.total_bytes = blob->size();
-  moe::ComputeChecksums(*blob, &manifest);
-  const auto weights = moe::Weights::Make(std::move(manifest), std::move(blob));
-  PONDER_CHECK(weights.ok(), weights.status().ToString());
-  return moe::SafetensorsBytes(**weights);
-}
-
-absl::Status ReadTensors(const std::string& folder, const std::string& name,
-                         const std::vector<NamedTensor>& tensors) {
-  PONDER_ASSIGN_OR_RETURN(std::string bytes, moe::ReadCheckedFile(folder, name));
-  const std::string path = absl::StrCat(folder, "/", name);
-  PONDER_ASSIGN_OR_RETURN(const auto file, moe::ParseSafetensors(std::move(bytes), path));
-  if (file->manifest().tensors.size() != tensors.size()) {
-    return absl::DataLossError(absl::StrCat(path, ": has ", file->manifest().tensors.size(),
-                                            " tensors, ", tensors.size(),
-                                            " are expected; give the options of its training"));
-  }
-  for (const NamedTensor& tensor : tensors) {
-    const absl::Status status = file->CopyF32(
-        tensor.name, absl::MakeSpan(tensor.values.data_ptr<float>(), tensor.values.numel()));
-    if (!status.ok()) return absl::DataLossError(absl::StrCat(path, ": ", status.message()));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -221,7 +176,7 @@ absl::Status LoraAdapters::Load(const std::string& folder, AdamW* optimizer) {
   for (const moe::Parameter& parameter : parameters_) {
     tensors.push_back({parameter.name, parameter.tensor.detach()});
   }
-  PONDER_RETURN_IF_ERROR(ReadTensors(folder, kModelFile, tensors));
+  PONDER_RETURN_IF_ERROR(ReadTensorFile(absl::StrCat(folder, "/", kModelFile), tensors));
   if (optimizer != nullptr) {
     std::vector<NamedTensor> moments;
     for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -229,7 +184,7 @@ absl::Status LoraAdapters::Load(const std::string& folder, AdamW* optimizer) {
       moments.push_back({absl::StrCat("exp_avg.", parameters_[i].name), of.exp_avg});
       moments.push_back({absl::StrCat("exp_avg_sq.", parameters_[i].name), of.exp_avg_sq});
     }
-    PONDER_RETURN_IF_ERROR(ReadTensors(folder, kOptimizerFile, moments));
+    PONDER_RETURN_IF_ERROR(ReadTensorFile(absl::StrCat(folder, "/", kOptimizerFile), moments));
   }
   Merge();
   decoder_.WeightsChanged();

@@ -215,6 +215,9 @@ absl::Status TrainLoop::Judge(PolicyBatch* batch) {
   if (companions_.value != nullptr) {
     PONDER_ASSIGN_OR_RETURN(batch->values, companions_.value->Predict(*batch));
   }
+  if (companions_.shared_value != nullptr) {
+    PONDER_ASSIGN_OR_RETURN(batch->values, companions_.shared_value->Predict(*batch));
+  }
   ComputeAdvantages(options_.advantage, batch);
   return absl::OkStatus();
 }
@@ -222,20 +225,32 @@ absl::Status TrainLoop::Judge(PolicyBatch* batch) {
 absl::StatusOr<TrainLoop::Report> TrainLoop::Train(const PolicyBatch& batch) {
   Report report;
   Updater::Report& total = report.policy;
-  if (companions_.value != nullptr) report.explained_variance = ExplainedVariance(batch);
+  SharedValue* const shared = companions_.shared_value;
+  if (!batch.values.empty()) report.explained_variance = ExplainedVariance(batch);
   const std::vector<std::vector<int64_t>> minibatches =
       Minibatches(batch.sequences(), options_.minibatches, options_.seed, state_.step);
   // Only the first mini-batch sees the weights that were published.
+  const auto note = [&](const ValueModel::Report& value) {
+    ++state_.value_step;
+    report.value_loss += value.loss / static_cast<double>(minibatches.size());
+    report.value_grad_norm = std::max(report.value_grad_norm, value.grad_norm);
+  };
   for (const std::vector<int64_t>& chosen : minibatches) {
+    const double value_lr =
+        WarmupConstant(options_.value_lr, options_.warmup_steps, state_.value_step);
     if (companions_.value != nullptr) {
-      const double lr = WarmupConstant(options_.value_lr, options_.warmup_steps, state_.value_step);
       PONDER_ASSIGN_OR_RETURN(const ValueModel::Report value,
-                              companions_.value->Update(batch, chosen, lr));
-      ++state_.value_step;
-      report.value_loss += value.loss / static_cast<double>(minibatches.size());
-      report.value_grad_norm = std::max(report.value_grad_norm, value.grad_norm);
+                              companions_.value->Update(batch, chosen, value_lr));
+      note(value);
     }
-    if (Pretraining()) continue;
+    if (Pretraining()) {
+      if (shared != nullptr) {
+        PONDER_ASSIGN_OR_RETURN(const ValueModel::Report value,
+                                shared->UpdateHead(batch, chosen, value_lr));
+        note(value);
+      }
+      continue;
+    }
     if (CountDenominators(batch, chosen).tokens == 0) {
       ++report.skipped_updates;
       continue;
@@ -243,8 +258,9 @@ absl::StatusOr<TrainLoop::Report> TrainLoop::Train(const PolicyBatch& batch) {
     const int64_t on_policy_version = report.trained ? -1 : state_.version;
     const double lr = LearningRate(state_.optimizer_step);
     PONDER_ASSIGN_OR_RETURN(const Updater::Report update,
-                            updater_.PolicyUpdate(batch, chosen, on_policy_version, lr));
+                            updater_.PolicyUpdate(batch, chosen, on_policy_version, lr, value_lr));
     ++state_.optimizer_step;
+    if (shared != nullptr) note(update.value);
     report.trained = true;
     total.Add(update);
   }
@@ -268,7 +284,7 @@ absl::Status TrainLoop::Publish() {
 absl::Status TrainLoop::Save() {
   return SaveTraining(options_.checkpoints, state_, decoder_, updater_.optimizer(), mesh_,
                       options_.keep_checkpoints, options_.carried, companions_.value,
-                      updater_.gradient_step().lora());
+                      updater_.gradient_step().lora(), companions_.shared_value);
 }
 
 absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
@@ -342,7 +358,7 @@ absl::Status TrainLoop::Log(const SamplePool::Taken& taken,
       {"train_seconds", train_seconds},
       {"seconds", wait_seconds + train_seconds},
   };
-  if (companions_.value != nullptr) {
+  if (companions_.value != nullptr || companions_.shared_value != nullptr) {
     line["pretraining"] = !step.trained && state_.step <= options_.value_pretrain_steps;
     line["value_loss"] = step.value_loss;
     line["value_grad_norm"] = step.value_grad_norm;

@@ -23,6 +23,7 @@
 #include "learner/checkpoint.h"
 #include "learner/mesh.h"
 #include "learner/sample_pool.h"
+#include "learner/shared_value.h"
 #include "learner/updater.h"
 #include "learner/value_model.h"
 #include "learner/weight_store.h"
@@ -69,6 +70,7 @@ class TrainLoop {
   struct Companions {
     moe::Decoder* reference = nullptr;
     ValueModel* value = nullptr;
+    SharedValue* shared_value = nullptr;  // instead; the updater uses it too
   };
 
   // All references outlive it. `start`: all zero, or what a checkpoint says.

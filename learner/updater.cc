@@ -43,29 +43,33 @@ void Updater::Report::Add(const Report& other) {
   grad_norm = std::max(grad_norm, other.grad_norm);
   tokens += other.tokens;
   router = other.router;
+  value.loss += other.value.loss;
+  value.grad_norm = std::max(value.grad_norm, other.value.grad_norm);
 }
 
 absl::StatusOr<Updater::Report> Updater::PolicyUpdate(const PolicyBatch& batch,
                                                       absl::Span<const int64_t> chosen,
-                                                      int64_t version, double lr) {
-  return Update(Kind::kPolicy, batch, chosen, version, lr);
+                                                      int64_t version, double lr, double value_lr) {
+  return Update(Kind::kPolicy, batch, chosen, version, lr, value_lr);
 }
 
 absl::StatusOr<Updater::Report> Updater::SupervisedUpdate(const PolicyBatch& batch, double lr) {
   std::vector<int64_t> all(static_cast<size_t>(batch.sequences()));
   std::iota(all.begin(), all.end(), int64_t{0});
-  return Update(Kind::kSupervised, batch, all, -1, lr);
+  return Update(Kind::kSupervised, batch, all, -1, lr, 0);
 }
 
 absl::StatusOr<Updater::Report> Updater::Update(Kind kind, const PolicyBatch& batch,
                                                 absl::Span<const int64_t> chosen, int64_t version,
-                                                double lr) {
+                                                double lr, double value_lr) {
   const Denominators denominators = CountDenominators(batch, chosen);
   PONDER_CHECK(denominators.tokens > 0, "an update needs at least one response token");
   const std::vector<MicroBatches> split =
       SplitBatch(batch, chosen, mesh_.world->size(), options_.max_tokens_per_microbatch);
   PONDER_RETURN_IF_ERROR(SetRouterLoss(batch, chosen, split[mesh_.world->rank()]));
   step_.Begin();
+  const bool values = kind == Kind::kPolicy && value_ != nullptr;
+  if (values) value_->Begin(batch, chosen);
   Report report;
   for (const std::vector<int64_t>& sequences : split[mesh_.world->rank()]) {
     PONDER_RETURN_IF_ERROR(Accumulate(kind, batch, sequences, version, denominators, &report));
@@ -74,7 +78,11 @@ absl::StatusOr<Updater::Report> Updater::Update(Kind kind, const PolicyBatch& ba
   PONDER_RETURN_IF_ERROR(SumReport(&report));
   report.router = decoder_.TakeRouterStats();
   PONDER_RETURN_IF_ERROR(SumRouter(&report.router));
+  if (values) {
+    PONDER_ASSIGN_OR_RETURN(report.value, value_->Sum());
+  }
   PONDER_RETURN_IF_ERROR(step_.Apply(report.stats.loss, report.grad_norm, lr));
+  if (values) PONDER_RETURN_IF_ERROR(value_->Apply(report.value, value_lr));
   if (options_.router.bias_speed > 0) {
     decoder_.NudgeSelectionBias(report.router.expert_tokens, options_.router.bias_speed);
   }
@@ -136,9 +144,11 @@ absl::Status Updater::Accumulate(Kind kind, const PolicyBatch& batch,
                                  absl::Span<const int64_t> sequences, int64_t version,
                                  const Denominators& denominators, Report* report) {
   const SequencePack pack = PackSequences(batch, sequences);
-  PONDER_ASSIGN_OR_RETURN(const moe::TokenStats out,
-                          decoder_.Forward({pack.tokens, pack.starts, pack.routing}, pack.rows,
-                                           pack.targets, static_cast<float>(options_.temperature)));
+  const bool values = kind == Kind::kPolicy && value_ != nullptr;
+  PONDER_ASSIGN_OR_RETURN(
+      const moe::TokenStats out,
+      decoder_.Forward({pack.tokens, pack.starts, pack.routing}, pack.rows, pack.targets,
+                       static_cast<float>(options_.temperature), values));
   PolicyStats& stats = report->stats;
   const absl::Span<const float> logprob = ValuesOf(out.logprob);
   const absl::Span<const float> entropy = ValuesOf(out.entropy);
@@ -161,6 +171,7 @@ absl::Status Updater::Accumulate(Kind kind, const PolicyBatch& batch,
   // A function of the forward pass with the objective's gradient.
   at::Tensor loss = (out.logprob * View(gradient.logprob)).sum();
   if (!gradient.entropy.empty()) loss = loss + (out.entropy * View(gradient.entropy)).sum();
+  if (values) loss = loss + value_->Loss(batch, pack, out.hidden);
   return decoder_.Backward(loss);
 }
 

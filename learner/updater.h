@@ -12,6 +12,7 @@
 #include "learner/objective.h"
 #include "learner/policy_batch.h"
 #include "learner/router_balance.h"
+#include "learner/shared_value.h"
 #include "moe/decoder.h"
 
 namespace ponder::learner {
@@ -31,8 +32,9 @@ class Updater {
     double grad_norm = 0;     // before clipping
     int64_t tokens = 0;       // fed forward, prompts included
     moe::RouterStats router;  // its losses are not in stats.loss
+    ValueModel::Report value;  // of a shared value head; its loss is not in stats.loss
 
-    // Sums over a step's updates; the gap and the gradient norm by maximum, the router's statistics
+    // Sums over a step's updates; the gap and the gradient norms by maximum, the router's statistics
     // of the last.
     void Add(const Report& other);
   };
@@ -43,11 +45,14 @@ class Updater {
   // One policy update from the sequences `chosen`, whose advantages are filled in. Tokens sampled
   // under `version`, the weights now in the decoder, are on-policy: the gap between their two
   // log-probs is reported. At least one of `chosen` must be included.
+  // With a shared value head that learns too, by `value_lr`.
   absl::StatusOr<Report> PolicyUpdate(const PolicyBatch& batch, absl::Span<const int64_t> chosen,
-                                      int64_t version, double lr);
+                                      int64_t version, double lr, double value_lr = 0);
   // One supervised update: mean NLL of the response tokens.
   absl::StatusOr<Report> SupervisedUpdate(const PolicyBatch& batch, double lr);
 
+  // From now on policy updates train this head on the decoder's trunk too; it outlives the updater.
+  void UseSharedValue(SharedValue* value) { value_ = value; }
   // For updates by another objective than these.
   GradientStep& gradient_step() { return step_; }
   AdamW& optimizer() { return step_.optimizer(); }
@@ -56,7 +61,8 @@ class Updater {
  private:
   enum class Kind { kPolicy, kSupervised };
   absl::StatusOr<Report> Update(Kind kind, const PolicyBatch& batch,
-                                absl::Span<const int64_t> chosen, int64_t version, double lr);
+                                absl::Span<const int64_t> chosen, int64_t version, double lr,
+                                double value_lr);
   // Forward and backward of one micro-batch; gradients add up in the parameters.
   absl::Status Accumulate(Kind kind, const PolicyBatch& batch, absl::Span<const int64_t> sequences,
                           int64_t version, const Denominators& denominators, Report* report);
@@ -70,6 +76,7 @@ class Updater {
   moe::Decoder& decoder_;
   const Mesh& mesh_;
   GradientStep step_;
+  SharedValue* value_ = nullptr;
 };
 
 }  // namespace ponder::learner

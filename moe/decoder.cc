@@ -22,6 +22,7 @@
 #include "moe/layers/mlp.h"
 #include "moe/layers/moe_block.h"
 #include "moe/layers/parameter_store.h"
+#include "moe/layers/row_norm.h"
 #include "moe/layers/value_head.h"
 #include "moe/layers/workspace.h"
 
@@ -50,6 +51,16 @@ ExpertShard ShardOf(const ModelConfig& config, comm::Group* group) {
   const int64_t ranks = group == nullptr ? 1 : group->size();
   const int64_t count = config.num_experts / ranks;
   return {group == nullptr ? 0 : group->rank() * count, count};
+}
+
+absl::StatusOr<std::shared_ptr<const Batch>> CheckRows(const ModelConfig& config,
+                                                       const PackedBatch& packed,
+                                                       absl::Span<const int32_t> rows) {
+  PONDER_ASSIGN_OR_RETURN(Batch checked, CheckBatch(config, packed));
+  // The targets play no part: token 0 is always one.
+  const std::vector<int32_t> targets(rows.size(), 0);
+  PONDER_RETURN_IF_ERROR(CheckTargets(config, checked.size(), rows, targets, 1));
+  return std::make_shared<const Batch>(std::move(checked));
 }
 
 }  // namespace
@@ -99,7 +110,8 @@ struct Decoder::State {
   std::vector<std::unique_ptr<Block>> blocks;
   std::vector<MoeBlock*> moe_blocks;  // those of `blocks` that route
   RouterLoss router_loss;
-  std::optional<LmHead> head;  // one of these two
+  std::optional<RowNorm> final_norm;  // of rows whose hidden state is asked for
+  std::optional<LmHead> head;         // one of these two
   std::optional<ValueHead> scalar_head;
   at::Tensor leaf = at::empty({0}).set_requires_grad(true);  // of every graph
 };
@@ -113,6 +125,7 @@ Decoder::State::State(const ModelConfig& config, const Options& options, comm::G
       store(config, ShardOf(config, expert_group), options.frozen),
       embedding(store.View(kEmbedding), workspace) {
   const ParameterView norm = store.View(kFinalNorm);
+  final_norm.emplace(norm, config.rms_norm_eps, workspace);
   if (config.scalar_head) {
     scalar_head.emplace(norm, config.rms_norm_eps, store.View(kScalarHead), workspace);
   } else {
@@ -194,7 +207,8 @@ void Decoder::WeightsChanged() {
 
 absl::StatusOr<TokenStats> Decoder::Forward(const PackedBatch& packed,
                                             absl::Span<const int32_t> rows,
-                                            absl::Span<const int32_t> targets, float temperature) {
+                                            absl::Span<const int32_t> targets, float temperature,
+                                            bool hidden) {
   PONDER_CHECK(state_->head.has_value(), "a model with a scalar head says nothing of tokens");
   PONDER_ASSIGN_OR_RETURN(Batch checked, CheckBatch(state_->config, packed));
   PONDER_RETURN_IF_ERROR(CheckTargets(state_->config, checked.size(), rows, targets, temperature));
@@ -202,19 +216,27 @@ absl::StatusOr<TokenStats> Decoder::Forward(const PackedBatch& packed,
   TokenStats stats;
   PONDER_RETURN_IF_ERROR(Guarded("forward", [&] {
     LmHead::Query query{{rows.begin(), rows.end()}, {targets.begin(), targets.end()}, temperature};
-    stats = ApplyLmHead(*state_->head, std::move(query), state_->Trunk(batch));
+    const at::Tensor x = state_->Trunk(batch);
+    stats = ApplyLmHead(*state_->head, std::move(query), x);
+    if (hidden) stats.hidden = ApplyRowNorm(*state_->final_norm, {rows.begin(), rows.end()}, x);
   }));
   return stats;
+}
+
+absl::StatusOr<at::Tensor> Decoder::ForwardHidden(const PackedBatch& packed,
+                                                  absl::Span<const int32_t> rows) {
+  PONDER_ASSIGN_OR_RETURN(const auto batch, CheckRows(state_->config, packed, rows));
+  at::Tensor hidden;
+  PONDER_RETURN_IF_ERROR(Guarded("forward", [&] {
+    hidden = ApplyRowNorm(*state_->final_norm, {rows.begin(), rows.end()}, state_->Trunk(batch));
+  }));
+  return hidden;
 }
 
 absl::StatusOr<at::Tensor> Decoder::ForwardValues(const PackedBatch& packed,
                                                   absl::Span<const int32_t> rows) {
   PONDER_CHECK(state_->scalar_head.has_value(), "the model has no scalar head");
-  PONDER_ASSIGN_OR_RETURN(Batch checked, CheckBatch(state_->config, packed));
-  // The targets play no part: token 0 is always one.
-  const std::vector<int32_t> targets(rows.size(), 0);
-  PONDER_RETURN_IF_ERROR(CheckTargets(state_->config, checked.size(), rows, targets, 1));
-  const auto batch = std::make_shared<const Batch>(std::move(checked));
+  PONDER_ASSIGN_OR_RETURN(const auto batch, CheckRows(state_->config, packed, rows));
   at::Tensor values;
   PONDER_RETURN_IF_ERROR(Guarded("forward", [&] {
     values = ApplyValueHead(*state_->scalar_head, {rows.begin(), rows.end()}, state_->Trunk(batch));

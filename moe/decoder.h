@@ -42,11 +42,12 @@ struct PackedBatch {
   std::vector<uint16_t> routing = {};
 };
 
-// What the policy says of N given tokens. All float32 [N] and differentiable.
+// What the policy says of N given tokens. All float32, [N] and differentiable.
 struct TokenStats {
   at::Tensor logprob;  // log softmax(logits / temperature)[target]
   at::Tensor entropy;  // of the whole distribution at that temperature, in nats
   at::Tensor log_z;    // log sum exp(logits / temperature)
+  at::Tensor hidden;   // [N, H], what the lm_head reads of the rows; undefined unless asked for
 };
 
 // A leaf. `tensor.grad()` is a view into the decoder's gradient buffer: zero it in place, never
@@ -131,7 +132,11 @@ class Decoder {
   // nothing is kept for backward. InvalidArgument: a malformed batch, a token or target outside the
   // vocabulary, a sequence that is too long.
   absl::StatusOr<TokenStats> Forward(const PackedBatch& batch, absl::Span<const int32_t> rows,
-                                     absl::Span<const int32_t> targets, float temperature);
+                                     absl::Span<const int32_t> targets, float temperature,
+                                     bool hidden = false);
+  // Of Forward's TokenStats `hidden` alone, without logits.
+  absl::StatusOr<at::Tensor> ForwardHidden(const PackedBatch& batch,
+                                           absl::Span<const int32_t> rows);
   // The scalar head's output after each token of `rows`, float32 [N], differentiable; the config
   // must have a scalar head (then there is no Forward).
   absl::StatusOr<at::Tensor> ForwardValues(const PackedBatch& batch,

@@ -99,7 +99,8 @@ struct LmHeadFunction : torch::autograd::Function<LmHeadFunction> {
     Keep(ctx, LmHeadKept{head,
                          std::move(query),
                          std::move(x),
-                         {stats.logprob.detach(), stats.entropy.detach(), stats.log_z.detach()}});
+                         {stats.logprob.detach(), stats.entropy.detach(), stats.log_z.detach(),
+                          at::Tensor()}});
     return {stats.logprob, stats.entropy, stats.log_z};
   }
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
@@ -111,23 +112,24 @@ struct LmHeadFunction : torch::autograd::Function<LmHeadFunction> {
   }
 };
 
-struct ValueHeadKept {
-  const ValueHead* head;
-  std::vector<int32_t> rows;
-  at::Tensor x;  // [T, H]
-};
-
-struct ValueHeadFunction : torch::autograd::Function<ValueHeadFunction> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x_TH, const ValueHead* head,
+// A layer that reads chosen rows: RowNorm or ValueHead.
+template <typename Layer>
+struct RowsFunction : torch::autograd::Function<RowsFunction<Layer>> {
+  struct Kept {
+    const Layer* layer;
+    std::vector<int32_t> rows;
+    at::Tensor x;  // [T, H]
+  };
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x_TH, const Layer* layer,
                             std::vector<int32_t> rows) {
     at::Tensor x = x_TH.detach();
-    at::Tensor values = head->Forward(x, rows);
-    Keep(ctx, ValueHeadKept{head, std::move(rows), std::move(x)});
-    return values;
+    at::Tensor y = layer->Forward(x, rows);
+    Keep(ctx, Kept{layer, std::move(rows), std::move(x)});
+    return y;
   }
   static variable_list backward(AutogradContext* ctx, variable_list gradients) {
-    const auto kept = Take<ValueHeadKept>(ctx);
-    return {kept.head->Backward(gradients[0].contiguous(), kept.x, kept.rows), at::Tensor(),
+    const auto kept = Take<Kept>(ctx);
+    return {kept.layer->Backward(gradients[0].contiguous(), kept.x, kept.rows), at::Tensor(),
             at::Tensor()};
   }
 };
@@ -145,12 +147,16 @@ at::Tensor ApplyBlock(Block& block, std::shared_ptr<const Batch> batch, const at
 
 TokenStats ApplyLmHead(const LmHead& head, LmHead::Query query, const at::Tensor& x_TH) {
   variable_list out = LmHeadFunction::apply(x_TH, &head, std::move(query));
-  return {out[0], out[1], out[2]};
+  return {out[0], out[1], out[2], at::Tensor()};
 }
 
 at::Tensor ApplyValueHead(const ValueHead& head, std::vector<int32_t> rows,
                           const at::Tensor& x_TH) {
-  return ValueHeadFunction::apply(x_TH, &head, std::move(rows));
+  return RowsFunction<ValueHead>::apply(x_TH, &head, std::move(rows));
+}
+
+at::Tensor ApplyRowNorm(const RowNorm& norm, std::vector<int32_t> rows, const at::Tensor& x_TH) {
+  return RowsFunction<RowNorm>::apply(x_TH, &norm, std::move(rows));
 }
 
 }  // namespace ponder::moe

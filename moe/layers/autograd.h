@@ -17,6 +17,7 @@
 #include "moe/layers/block.h"
 #include "moe/layers/embedding.h"
 #include "moe/layers/lm_head.h"
+#include "moe/layers/row_norm.h"
 #include "moe/layers/value_head.h"
 
 namespace ponder::moe {
@@ -39,6 +40,7 @@ at::Tensor ApplyEmbedding(const Embedding& embedding, std::shared_ptr<const Batc
                           const at::Tensor& leaf);
 at::Tensor ApplyBlock(Block& block, std::shared_ptr<const Batch> batch, const at::Tensor& x_TH);
 TokenStats ApplyLmHead(const LmHead& head, LmHead::Query query, const at::Tensor& x_TH);
+at::Tensor ApplyRowNorm(const RowNorm& norm, std::vector<int32_t> rows, const at::Tensor& x_TH);
 at::Tensor ApplyValueHead(const ValueHead& head, std::vector<int32_t> rows, const at::Tensor& x_TH);
 
 }  // namespace ponder::moe

@@ -18,6 +18,7 @@ ponder_library(NAME moe TORCH
     layers/parameter_store.cc
     layers/rms_norm.cc
     layers/rotary_tables.cc
+    layers/row_norm.cc
     layers/shared_mlp.cc
     layers/value_head.cc
     router_loss.cc

@@ -28,7 +28,7 @@ TokenStats LmHead::Forward(const at::Tensor& x_TH, const Query& query) const {
   const int64_t v = head_.out();
   const int64_t chunk = std::min(n, ChunkRows());
   TokenStats stats{workspace_.activations.New({n}), workspace_.activations.New({n}),
-                   workspace_.activations.New({n})};
+                   workspace_.activations.New({n}), at::Tensor()};
   const at::Tensor x = workspace_.activations.New({chunk, h});
   const at::Tensor logits = workspace_.activations.New({chunk, v});
   for (int64_t first = 0; first < n; first += chunk) {

@@ -8,7 +8,7 @@
 #include "ATen/core/Tensor.h"
 #include "moe/layers/linear.h"
 #include "moe/layers/parameter_store.h"
-#include "moe/layers/rms_norm.h"
+#include "moe/layers/row_norm.h"
 #include "moe/layers/workspace.h"
 
 namespace ponder::moe {
@@ -27,10 +27,8 @@ class ValueHead {
                       const std::vector<int32_t>& rows) const;
 
  private:
-  at::Tensor Gather(const at::Tensor& x_TH, const std::vector<int32_t>& rows) const;
-
   Workspace& workspace_;
-  RmsNorm norm_;
+  RowNorm norm_;
   Linear head_;
 };
 

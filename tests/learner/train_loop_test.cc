@@ -30,6 +30,7 @@ class TrainLoopTest : public PoolFixture {
     int64_t groups_per_step = 2;
     bool reference = false;
     bool value = false;
+    bool shared_value = false;
     std::vector<Prompt> prompts = MakePrompts(20);
     Sample (*answer)(const Lease&) = MixedAnswer;
     bool resume = false;  // from the newest checkpoint
@@ -80,12 +81,18 @@ class TrainLoopTest : public PoolFixture {
         PONDER_RETURN_IF_ERROR(LoadOptimizer(checkpoint, *rank.decoder, &optimizer));
         optimizer.set_step(start.optimizer_step);
       }
+      SharedValue shared_value({}, *rank.decoder, rank.mesh);
+      if (recipe.shared_value) rank.updater->UseSharedValue(&shared_value);
+      if (recipe.resume && recipe.shared_value) {
+        PONDER_RETURN_IF_ERROR(LoadSharedValue(checkpoint, &shared_value));
+        shared_value.optimizer().set_step(start.value_step);
+      }
       WeightStore weights(model.config.ToJson());
       PONDER_ASSIGN_OR_RETURN(const auto metrics, MetricsLog::Open(folder_ + "/metrics.jsonl"));
-      TrainLoop loop(
-          recipe.loop, start, *rank.decoder, *rank.updater, rank.mesh,
-          {pool.get(), &weights, metrics.get()},
-          {recipe.reference ? reference.get() : nullptr, recipe.value ? &value : nullptr});
+      TrainLoop loop(recipe.loop, start, *rank.decoder, *rank.updater, rank.mesh,
+                     {pool.get(), &weights, metrics.get()},
+                     {recipe.reference ? reference.get() : nullptr, recipe.value ? &value : nullptr,
+                      recipe.shared_value ? &shared_value : nullptr});
       return loop.Run();
     });
     EXPECT_TRUE(statuses[0].ok()) << statuses[0];
@@ -135,6 +142,38 @@ TEST_F(TrainLoopTest, ValuePreTrainingLeavesThePolicyAlone) {
   // Half of the answers are right: the return is 1 or 0, and a value of 0 explains none of it.
   EXPECT_NEAR(lines[0]["value_loss"].get<double>(), 0.25, 0.02);
   EXPECT_NEAR(lines[0]["explained_variance"].get<double>(), 0, 1e-9);
+}
+
+TEST_F(TrainLoopTest, AValueHeadOnThePolicysTrunkIsTrainedAheadAndResumed) {
+  Recipe recipe;
+  recipe.shared_value = true;
+  recipe.loop.steps = 3;
+  recipe.loop.value_pretrain_steps = 2;
+  recipe.loop.value_lr = 1e-2;
+  recipe.loop.minibatches = 2;
+  recipe.loop.advantage.estimator = "gae";
+  const std::vector<Json> whole = Train(recipe);
+  ASSERT_EQ(whole.size(), 5u);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(whole[i]["pretraining"], i < 2);
+    EXPECT_EQ(whole[i]["version"], i < 2 ? 0 : i - 1);
+    EXPECT_GT(whole[i]["value_loss"], 0);
+    EXPECT_GT(whole[i]["value_grad_norm"], 0);
+  }
+  EXPECT_EQ(PolicyAt(2), *TinyModel().weights->blob());
+  EXPECT_NE(PolicyAt(3), PolicyAt(2));
+  EXPECT_NEAR(whole[0]["value_loss"].get<double>(), 0.25, 0.02);
+  const std::vector<uint8_t> policy = PolicyAt(5);
+  std::filesystem::remove_all(folder_);
+  SetUp();
+  recipe.loop.steps = 2;
+  Train(recipe);
+  recipe.loop.steps = 3;
+  recipe.resume = true;
+  const std::vector<Json> parts = Train(recipe);
+  ASSERT_EQ(parts.size(), 5u);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(whole[i]["value_loss"], parts[i]["value_loss"]) << i;
+  EXPECT_EQ(PolicyAt(5), policy);
 }
 
 TEST_F(TrainLoopTest, ReferenceAndProximalAgreeWithThePolicyBeforeItMoves) {

@@ -3,5 +3,5 @@ ponder_test(NAME learner_objective
     ${PROJECT_SOURCE_DIR}/deploy/recipe.cc
   DEPS ponder::objective ponder::proto)
 ponder_test(NAME learner_training TORCH
-  SOURCES adamw_test.cc checkpoint_test.cc lora_test.cc preference_loop_test.cc train_loop_test.cc updater_test.cc value_model_test.cc
+  SOURCES adamw_test.cc checkpoint_test.cc lora_test.cc preference_loop_test.cc shared_value_test.cc train_loop_test.cc updater_test.cc value_model_test.cc
   DEPS ponder::learner SQLite::SQLite3 nlohmann_json::nlohmann_json)
