@@ -245,7 +245,9 @@ TEST_F(TrainLoopTest, RewardsOfSeveralSourcesAreOnOneScaleAndLoggedInParts) {
         EXPECT_NEAR(of["mean"].get<double>(), 0.5, 1e-12);
         EXPECT_NEAR(of["deviation"].get<double>(), 0.5, 1e-12);
       }
-      if (of["source"] == "liked") EXPECT_GT(of["preference"], 20);
+      if (of["source"] == "liked") {
+        EXPECT_GT(of["preference"], 20);
+      }
       EXPECT_LT(std::abs(of["reward"].get<double>()), 1.5) << of;
     }
     EXPECT_EQ(samples, 24);
