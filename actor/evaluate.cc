@@ -161,7 +161,7 @@ absl::StatusOr<EvalReport> Evaluate(const moe::Model& model, absl::Span<const Pr
     const bool is_greedy = answers[i].key.sample_index == options.samples;
     if (verdict.outcome == Verdict::Outcome::kError) {
       if (report.errors++ == 0) report.first_error = verdict.reason;
-    } else {
+    } else if (verdict.outcome != Verdict::Outcome::kScored) {
       Tally& tally = (is_greedy ? greedy : sampled)[i / answers_per_prompt];
       ++tally.judged;
       tally.correct += verdict.outcome == Verdict::Outcome::kCorrect;
@@ -170,6 +170,8 @@ absl::StatusOr<EvalReport> Evaluate(const moe::Model& model, absl::Span<const Pr
     if (options.on_sample && verdict.outcome != Verdict::Outcome::kError)
       options.on_sample(prompt, options.text->ResponseText(answers[i].tokens), verdict);
     report.mean_response_tokens += static_cast<double>(answers[i].tokens.size());
+    report.scored += verdict.score.has_value();
+    report.mean_score += verdict.score.value_or(0);
     report.unparsable += verdict.outcome == Verdict::Outcome::kUnparsable;
     report.cut += answers[i].stop_reason == StopReason::kLength;
     if (answers[i].key.sample_index == 0 &&
@@ -183,6 +185,7 @@ absl::StatusOr<EvalReport> Evaluate(const moe::Model& model, absl::Span<const Pr
                                                " answers: ", report.first_error));
   }
   report.mean_response_tokens /= static_cast<double>(report.prompts * report.samples);
+  report.mean_score /= std::max<double>(1, static_cast<double>(report.scored));
   FillAccuracies(sampled, greedy, &report);
   report.sources = BySource(prompts, sampled);
   return report;
@@ -209,6 +212,7 @@ nlohmann::ordered_json EvalReport::ToJson() const {
   json["greedy_accuracy_interval"] = IntervalJson(greedy);
   json["interval"] = "95%, Wilson over prompts";
   json["mean_response_tokens"] = mean_response_tokens;
+  if (scored > 0) json["mean_score"] = mean_score;
   json["unparsable"] = unparsable;
   json["cut"] = cut;
   json["errors"] = errors;

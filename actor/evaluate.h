@@ -43,7 +43,8 @@ struct Accuracy {
 };
 
 // A value. An answer that the verifier could not judge (kError) counts in `errors` and nowhere
-// else; one that it found unparsable, or ran out of time on, is not correct.
+// else; one that it found unparsable, or ran out of time on, is not correct. One that has a score
+// alone is neither right nor wrong.
 struct EvalReport {
   struct PassAt {
     int64_t k = 0;
@@ -66,6 +67,8 @@ struct EvalReport {
   std::vector<Source> sources;  // avg_at_k of each, where there are several
   Accuracy greedy;
   double mean_response_tokens = 0;  // of the k samples, end-of-sequence included
+  int64_t scored = 0;               // of the k samples: verdicts with a score
+  double mean_score = 0;            // of these
   int64_t unparsable = 0;           // of the k samples
   int64_t cut = 0;                  // of the k samples: stopped at max_response_tokens
   int64_t errors = 0;               // of all answers

@@ -20,7 +20,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kKinds[] = {"math", "code", "choice", "puzzle", "judge"};
+constexpr const char* kKinds[] = {"math",  "code",   "choice",    "puzzle",
+                                  "judge", "reward", "preference"};
 
 absl::Status Wrong(absl::string_view what) { return absl::InvalidArgumentError(what); }
 
@@ -106,6 +107,14 @@ absl::StatusOr<std::vector<Message>> Messages(const Json& object) {
   return messages;
 }
 
+nlohmann::ordered_json MessagesJson(const std::vector<Message>& messages) {
+  auto json = nlohmann::ordered_json::array();
+  for (const Message& message : messages) {
+    json.push_back({{"role", message.role}, {"content", message.content}});
+  }
+  return json;
+}
+
 absl::StatusOr<int32_t> Difficulty(const Json& object) {
   const auto found = object.find("difficulty");
   if (found == object.end() || found->is_null()) return 0;
@@ -115,12 +124,30 @@ absl::StatusOr<int32_t> Difficulty(const Json& object) {
   return found->get<int32_t>();
 }
 
+// What a model that scores answers is told, unless the line's gold says so already: what the policy
+// is shown, the answer to compare with, and a rule to check besides.
+absl::StatusOr<std::string> PreferenceGold(const Json& object, const Prompt& prompt) {
+  PONDER_ASSIGN_OR_RETURN(std::string given, Text(object, "gold", ""));
+  const Json as_object = Json::parse(given, nullptr, /*allow_exceptions=*/false);
+  if (as_object.is_object() && as_object.contains("messages")) return given;
+  nlohmann::ordered_json gold = {{"messages", MessagesJson(prompt.messages)}};
+  if (!given.empty()) gold["reference"] = given;
+  if (object.contains("check")) gold["check"] = object["check"];
+  if (prompt.kind == "preference" && given.empty())
+    return Wrong("no 'gold'; a preference needs an answer to compare with");
+  return gold.dump();
+}
+
 absl::StatusOr<Prompt> ParseOurs(const Json& object) {
   Prompt prompt;
   PONDER_ASSIGN_OR_RETURN(prompt.id, NonEmptyText(object, "id"));
   PONDER_ASSIGN_OR_RETURN(prompt.kind, Kind(object, "kind"));
   PONDER_ASSIGN_OR_RETURN(prompt.messages, Messages(object));
-  PONDER_ASSIGN_OR_RETURN(prompt.gold, NonEmptyText(object, "gold"));
+  if (prompt.kind == "reward" || prompt.kind == "preference") {
+    PONDER_ASSIGN_OR_RETURN(prompt.gold, PreferenceGold(object, prompt));
+  } else {
+    PONDER_ASSIGN_OR_RETURN(prompt.gold, NonEmptyText(object, "gold"));
+  }
   PONDER_ASSIGN_OR_RETURN(prompt.source, Text(object, "source", ""));
   PONDER_ASSIGN_OR_RETURN(prompt.difficulty, Difficulty(object));
   return prompt;
@@ -188,10 +215,7 @@ nlohmann::ordered_json PromptToJson(const Prompt& prompt) {
   if (prompt.messages.size() == 1 && prompt.messages[0].role == "user") {
     object["prompt"] = prompt.messages[0].content;
   } else {
-    object["prompt"] = nlohmann::ordered_json::array();
-    for (const Message& message : prompt.messages) {
-      object["prompt"].push_back({{"role", message.role}, {"content", message.content}});
-    }
+    object["prompt"] = MessagesJson(prompt.messages);
   }
   object["gold"] = prompt.gold;
   object["source"] = prompt.source;

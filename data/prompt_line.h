@@ -5,6 +5,10 @@
 //   "content"}], "reward_model": {"ground_truth"}, "data_source"?, "ability"?,
 //            "extra_info": {"index"}?}
 //
+// Of kinds "reward" and "preference", which have a score instead of a right answer, ours has "gold"
+// as the answer to compare with (reward: none), and may have "check": {"kind", "gold"}, a rule that
+// says right or wrong besides.
+//
 // Other keys are allowed and ignored: data sets carry columns of their own.
 #pragma once
 

@@ -97,6 +97,8 @@ class LocalRun {
   absl::Status PrepareDataOnce();
   absl::Status MakeModel(const std::string& folder);
   absl::StatusOr<std::string> StartVerifier();
+  // Serves verifier.reward_model; its URL.
+  absl::StatusOr<std::string> StartRewardModel();
   absl::Status StartActors(const std::string& learner, const std::string& verifier);
   // Starts ponder-learner for a stage that makes the model `out`, unless an earlier life of the run has made it.
   absl::Status StartLearner(const std::string& stage, const std::string& model, const std::string& out);
@@ -176,6 +178,21 @@ absl::Status LocalRun::MakeModel(const std::string& folder) {
   return moe::SaveModel(folder, {shape, moe::InitWeights(shape, config_.seed())});
 }
 
+absl::StatusOr<std::string> LocalRun::StartRewardModel() {
+  ChildSpec child;
+  child.name = "reward";
+  PONDER_ASSIGN_OR_RETURN(const std::string program, Sibling("ponder"));
+  PONDER_ASSIGN_OR_RETURN(const int port, FreePort());
+  child.log_path = folder_.log(child.name);
+  child.port_file = folder_.port_file(child.name);
+  child.argv = {program, "serve", "--model", config_.verifier().reward_model(), "--listen",
+                absl::StrCat("127.0.0.1:", port), "--port-file", child.port_file};
+  child.max_restarts = 20;
+  PONDER_RETURN_IF_ERROR(supervisor_->Start(child));
+  PONDER_ASSIGN_OR_RETURN(const std::string address, supervisor_->WaitForPort(child.name, absl::Now() + kStartTimeout));
+  return absl::StrCat("http://", address);
+}
+
 absl::StatusOr<std::string> LocalRun::StartVerifier() {
   if (!config_.verifier().address().empty()) return config_.verifier().address();
   ChildSpec child;
@@ -186,6 +203,15 @@ absl::StatusOr<std::string> LocalRun::StartVerifier() {
   child.port_file = folder_.port_file(child.name);
   child.argv = {program, "serve", "--listen", absl::StrCat("127.0.0.1:", port), "--port-file", child.port_file,
                 "--threads", absl::StrCat(config_.verifier().threads()), "--code", "if-jailed"};
+  std::string reward_url = config_.verifier().reward_url();
+  if (!config_.verifier().reward_model().empty()) {
+    PONDER_ASSIGN_OR_RETURN(reward_url, StartRewardModel());
+  }
+  if (!reward_url.empty()) child.argv.insert(child.argv.end(), {"--reward-url", reward_url});
+  if (!config_.verifier().judge_url().empty()) {
+    child.argv.insert(child.argv.end(), {"--judge-url", config_.verifier().judge_url(), "--judge-model",
+                                         config_.verifier().judge_model()});
+  }
   child.max_restarts = 20;
   PONDER_RETURN_IF_ERROR(supervisor_->Start(child));
   return supervisor_->WaitForPort(child.name, absl::Now() + kStartTimeout);
@@ -324,7 +350,7 @@ absl::Status LocalRun::EvaluateModel(const std::string& name, const std::string&
   for (const actor::EvalReport::Source& source : report.sources) {
     sources[source.name] = source.avg_at_k.value;
   }
-  PONDER_RETURN_IF_ERROR(metrics_->Write({{"event", "eval"},
+  nlohmann::ordered_json line = {{"event", "eval"},
                                           {"name", name},
                                           {"accuracy", report.avg_at_k.value},
                                           {"accuracy_low", report.avg_at_k.interval.low},
@@ -337,7 +363,9 @@ absl::Status LocalRun::EvaluateModel(const std::string& name, const std::string&
                                           {"response_tokens", report.mean_response_tokens},
                                           {"unparsable", report.unparsable},
                                           {"errors", report.errors},
-                                          {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}}));
+                                          {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}};
+  if (report.scored > 0) line["mean_score"] = report.mean_score;
+  PONDER_RETURN_IF_ERROR(metrics_->Write(line));
   return Refresh();
 }
 

@@ -8,6 +8,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "actor/server/http_server.h"
+#include "actor/server/scoring_server.h"
+#include "base/atomic_file.h"
 #include "base/status.h"
 #include "deploy/commands.h"
 #include "deploy/model_folder.h"
@@ -19,11 +21,26 @@ namespace {
 struct ServeOptions {
   std::string model;
   std::string listen = "127.0.0.1:8000";
+  std::string port_file;     // empty: none
   int64_t kv_cache_mib = 0;  // 0: 256, or what the model needs at least
   data::ModelTextOptions text;
   int64_t max_context = 0;  // 0: what the model takes
   actor::HttpServer::Options server;
 };
+
+// Says where, and serves until a signal.
+template <typename Server>
+absl::Status ServeUntilStopped(const ServeOptions& options, Server& server, const char* path) {
+  const std::string address = absl::StrCat(options.server.host, ":", server.port());
+  if (!options.port_file.empty())
+    PONDER_RETURN_IF_ERROR(WriteFileAtomic(options.port_file, address));
+  std::printf("serving %s on http://%s%s\n", options.server.served_model.c_str(), address.c_str(),
+              path);
+  std::fflush(stdout);
+  const StopSignal stop([&server] { server.Stop(); });
+  server.Wait();
+  return absl::OkStatus();
+}
 
 absl::Status RunServe(ServeOptions options) {
   BlockStopSignals();
@@ -43,17 +60,23 @@ absl::Status RunServe(ServeOptions options) {
   if (!folder.has_filename()) folder = folder.parent_path();
   if (options.server.served_model.empty()) options.server.served_model = folder.filename().string();
   actor::Engine::Options& engine = options.server.engine.engine;
+  if (model.config.scalar_head) {
+    actor::ScoringServer::Options scoring;
+    scoring.host = options.server.host;
+    scoring.port = options.server.port;
+    scoring.served_model = options.server.served_model;
+    scoring.connections = options.server.connections;
+    scoring.threads = engine.threads;
+    scoring.text = options.server.text;
+    PONDER_ASSIGN_OR_RETURN(const auto server, actor::ScoringServer::Start(scoring, model));
+    return ServeUntilStopped(options, *server, "/pooling");
+  }
   engine.kv_cache_mib =
       options.kv_cache_mib > 0
           ? options.kv_cache_mib
           : std::max(engine.kv_cache_mib, actor::Engine::LeastKvCacheMib(model.config));
   PONDER_ASSIGN_OR_RETURN(const auto server, actor::HttpServer::Start(options.server, model));
-  std::printf("serving %s on http://%s:%d/v1\n", options.server.served_model.c_str(),
-              options.server.host.c_str(), server->port());
-  std::fflush(stdout);
-  const StopSignal stop([&server] { server->Stop(); });
-  server->Wait();
-  return absl::OkStatus();
+  return ServeUntilStopped(options, *server, "/v1");
 }
 
 }  // namespace
@@ -62,10 +85,12 @@ void AddServeCommand(CLI::App& app, int* exit_code) {
   auto options = std::make_shared<ServeOptions>();
   actor::HttpServer::Options& server = options->server;
   actor::Engine::Options& engine = server.engine.engine;
-  CLI::App* command = app.add_subcommand("serve", "serve a model over the OpenAI API");
+  CLI::App* command = app.add_subcommand(
+      "serve", "serve a model over the OpenAI API; a reward model's scores over /pooling");
   command->add_option("--model", options->model, "folder of the model")->required();
   command->add_option("--listen", options->listen, "host:port; port 0: any free one")
       ->capture_default_str();
+  command->add_option("--port-file", options->port_file, "write the host:port served there");
   command->add_option("--name", server.served_model,
                       "of the model in the API; without it, its folder's name");
   AddTextOptions(command, &options->text);

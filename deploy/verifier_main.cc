@@ -27,6 +27,8 @@
 #include "verifier/graders.h"
 #include "verifier/judge/http_chat_model.h"
 #include "verifier/judge/judge_grader.h"
+#include "verifier/judge/preference_grader.h"
+#include "verifier/judge/score_model.h"
 #include "verifier/offline.h"
 #include "verifier/remote.h"
 #include "verifier/self_test.h"
@@ -47,8 +49,9 @@ struct Flags {
   verifier::RemoteVerifier::Options remote;
   verifier::HttpChatModel::Options judge_model;
   verifier::JudgePanel::Options judge;
-  std::string judge_key_file;
-  double judge_timeout_seconds = 60, call_timeout_seconds = 120;
+  verifier::HttpScoreModel::Options reward_model;
+  std::string judge_key_file, reward_key_file;
+  double judge_timeout_seconds = 60, reward_timeout_seconds = 60, call_timeout_seconds = 120;
   bool judge_math = false;
   bool accept_missing_layers = false;
   std::string code = kRequired;
@@ -59,14 +62,26 @@ struct Flags {
   int calls = 16;
 };
 
-// The graders of this process, and the judge model that some of them ask.
+// The graders of this process, and the models that some of them ask.
 struct Bench {
   verifier::Counters counters;
+  const verifier::Graders rules{[] {  // that answers which are scored may be checked by
+    verifier::Graders::Map map = verifier::ShippedGraders();
+    map.erase("code");  // slow, and not judged everywhere
+    return map;
+  }()};
   std::unique_ptr<verifier::HttpChatModel> model;
+  std::unique_ptr<verifier::HttpScoreModel> reward_model;
   std::unique_ptr<verifier::JudgePanel> panel;
   const verifier::CodeGrader* code = nullptr;  // of `graders`; null without code
   std::unique_ptr<verifier::Graders> graders;
 };
+
+absl::StatusOr<std::string> ReadKey(const std::string& path) {
+  if (path.empty()) return "";
+  PONDER_ASSIGN_OR_RETURN(const std::string key, ponder::ReadFile(path));
+  return std::string(absl::StripAsciiWhitespace(key));
+}
 
 absl::StatusOr<std::unique_ptr<Bench>> MakeBench(Flags flags) {
   auto bench = std::make_unique<Bench>();
@@ -83,19 +98,26 @@ absl::StatusOr<std::unique_ptr<Bench>> MakeBench(Flags flags) {
     map["code"] = std::move(code);
   }
   if (!flags.judge_model.url.empty()) {
-    if (!flags.judge_key_file.empty()) {
-      PONDER_ASSIGN_OR_RETURN(const std::string key, ponder::ReadFile(flags.judge_key_file));
-      flags.judge_model.key = std::string(absl::StripAsciiWhitespace(key));
-    }
+    PONDER_ASSIGN_OR_RETURN(flags.judge_model.key, ReadKey(flags.judge_key_file));
     PONDER_ASSIGN_OR_RETURN(bench->model, verifier::HttpChatModel::Create(flags.judge_model));
     flags.judge.timeout = absl::Seconds(flags.judge_timeout_seconds);
     bench->panel =
         std::make_unique<verifier::JudgePanel>(flags.judge, *bench->model, &bench->counters);
     map["judge"] = std::make_unique<verifier::JudgeGrader>(bench->panel.get());
+    map["preference"] = std::make_unique<verifier::PairwiseGrader>(
+        flags.judge.timeout, *bench->model, &bench->rules, &bench->counters);
     if (flags.judge_math) {
       map["math"] =
           std::make_unique<verifier::JudgeFallback>(std::move(map["math"]), bench->panel.get());
     }
+  }
+  if (!flags.reward_model.url.empty()) {
+    PONDER_ASSIGN_OR_RETURN(flags.reward_model.key, ReadKey(flags.reward_key_file));
+    PONDER_ASSIGN_OR_RETURN(bench->reward_model,
+                            verifier::HttpScoreModel::Create(flags.reward_model));
+    map["reward"] = std::make_unique<verifier::RewardGrader>(
+        absl::Seconds(flags.reward_timeout_seconds), *bench->reward_model, &bench->rules,
+        &bench->counters);
   }
   bench->graders = std::make_unique<verifier::Graders>(std::move(map));
   return bench;
@@ -203,6 +225,20 @@ void AddFileOptions(CLI::App* command, Flags* flags) {
       ->capture_default_str();
 }
 
+void AddRewardOptions(CLI::App* command, Flags* flags) {
+  CLI::Option* url = command->add_option("--reward-url", flags->reward_model.url,
+                                         "serve kind reward with the reward model behind this "
+                                         "endpoint (http://host:port), as ponder serve's");
+  command->add_option("--reward-model", flags->reward_model.model, "the model's name there")
+      ->needs(url);
+  command->add_option("--reward-key-file", flags->reward_key_file, "file with the endpoint's key")
+      ->needs(url);
+  command->add_option("--reward-timeout", flags->reward_timeout_seconds, "seconds for one answer")
+      ->needs(url)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
 void AddGraderOptions(CLI::App* command, Flags* flags) {
   command->add_option("--threads", flags->threads, "threads that judge")
       ->check(CLI::Range(1, 1024))
@@ -234,6 +270,7 @@ void AddGraderOptions(CLI::App* command, Flags* flags) {
       ->add_flag("--judge-math", flags->judge_math,
                  "ask the model too about answers of kind math that rules can't read")
       ->needs(url);
+  AddRewardOptions(command, flags);
 }
 
 void AddServeOptions(CLI::App* serve, Flags* flags) {

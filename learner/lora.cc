@@ -176,7 +176,7 @@ absl::Status LoraAdapters::Load(const std::string& folder, AdamW* optimizer) {
   for (const moe::Parameter& parameter : parameters_) {
     tensors.push_back({parameter.name, parameter.tensor.detach()});
   }
-  PONDER_RETURN_IF_ERROR(ReadTensorFile(absl::StrCat(folder, "/", kModelFile), tensors));
+  PONDER_RETURN_IF_ERROR(ReadTensorFile(folder, kModelFile, tensors));
   if (optimizer != nullptr) {
     std::vector<NamedTensor> moments;
     for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -184,7 +184,7 @@ absl::Status LoraAdapters::Load(const std::string& folder, AdamW* optimizer) {
       moments.push_back({absl::StrCat("exp_avg.", parameters_[i].name), of.exp_avg});
       moments.push_back({absl::StrCat("exp_avg_sq.", parameters_[i].name), of.exp_avg_sq});
     }
-    PONDER_RETURN_IF_ERROR(ReadTensorFile(absl::StrCat(folder, "/", kOptimizerFile), moments));
+    PONDER_RETURN_IF_ERROR(ReadTensorFile(folder, kOptimizerFile, moments));
   }
   Merge();
   decoder_.WeightsChanged();

@@ -251,7 +251,7 @@ void Inference::Forward(absl::Span<const int32_t> tokens_T,
 }
 
 const float* Inference::logits(int64_t i) const {
-  return scratch_->logits.data() + i * model_->config.vocab_size;
+  return scratch_->logits.data() + i * model_->lm_head.n();
 }
 
 }  // namespace ponder::moe

@@ -40,7 +40,7 @@ class Inference {
   // logits(i) is the row for the i-th entry of `logit_rows` (indices into T).
   void Forward(absl::Span<const int32_t> tokens_T, absl::Span<const kernels::AttentionRow> rows_T,
                absl::Span<const int32_t> logit_rows);
-  const float* logits(int64_t i) const;  // [vocab_size]
+  const float* logits(int64_t i) const;  // [vocab_size]; [1] of a model with a scalar head
 
   // The experts that the router of `layer` chose in the last Forward, best first, and their final
   // weights: [T * num_experts_per_tok]. Empty for a dense layer, or unless it was asked to record.

@@ -197,10 +197,6 @@ absl::StatusOr<std::shared_ptr<const PackedModel>> PackedModel::Make(ThreadPool&
   const ModelConfig& config = model.config;
   PONDER_RETURN_IF_ERROR(config.Validate());
   PONDER_RETURN_IF_ERROR(model.weights->MatchesConfig(config));
-  if (config.scalar_head) {
-    return absl::FailedPreconditionError(
-        "a value or reward model scores text and can't write any; use the policy's folder");
-  }
   auto packed = std::make_shared<PackedModel>();
   packed->config = config;
   Packer packer(pool, *model.weights, type, &packed->memory);
@@ -211,8 +207,12 @@ absl::StatusOr<std::shared_ptr<const PackedModel>> PackedModel::Make(ThreadPool&
     PackLayer(config, static_cast<int64_t>(i), packer, &packed->layers[i]);
   }
   packer.Vector("model.norm.weight", config.hidden_size, &packed->norm);
-  packer.Weight(config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight",
-                config.hidden_size, config.vocab_size, &packed->lm_head);
+  if (config.scalar_head) {
+    packer.Weight("score.weight", config.hidden_size, 1, &packed->lm_head);
+  } else {
+    packer.Weight(config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight",
+                  config.hidden_size, config.vocab_size, &packed->lm_head);
+  }
   PONDER_RETURN_IF_ERROR(packer.status());
   const RopeFrequencies rope = config.rope();
   const int64_t half_dim = static_cast<int64_t>(rope.inv_freq.size());

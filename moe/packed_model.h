@@ -63,7 +63,7 @@ class PackedModel {
   kernels::AlignedBuffer embed_tokens;  // [V, H]
   std::vector<PackedLayer> layers;
   std::vector<float> norm;                // [H]
-  kernels::PackedMatrix lm_head;          // [H, V]
+  kernels::PackedMatrix lm_head;          // [H, V]; [H, 1] with a scalar head
   std::vector<float> rope_cos, rope_sin;  // [max_position_embeddings, rope_dim / 2]
 };
 

@@ -30,6 +30,7 @@ const Description& Of(Metric metric) {
       {"refusals_total", "counter", {"code"}, "Calls refused, by status code."},
       {"audit_lost_total", "counter", {}, "Verdicts that the audit log could not take."},
       {"judge_answers_total", "counter", {"result"}, "Questions to the judge model, by result."},
+      {"score_answers_total", "counter", {"result"}, "Questions to models that score, by result."},
       {"canaries_total", "counter", {"result"}, "Known hacks put to the judge model, by result."},
       {"canary_alarm", "gauge", {}, "1 once more than 0.5% of the canaries have been paid."},
       {"queue_length", "gauge", {}, "Pieces of work that wait for a thread."},

@@ -18,6 +18,7 @@ enum class Metric {
   kRefusals,       // calls, by the name of the status code
   kAuditLost,      // verdicts that could not be written to the audit log
   kJudgeAnswers,   // of judge models, by what came back
+  kScoreAnswers,   // of models that score, by what came back
   kCanaries,       // known hacks put to the judge model, by "refused" or "paid"
   kCanaryAlarm,    // gauge: 1 once more than 0.5% of the canaries have been paid
   kQueueLength,    // gauge

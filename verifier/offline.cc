@@ -39,10 +39,9 @@ struct Fields {
 };
 const std::vector<Fields>& FieldsByKind() {
   static const auto* const fields = new std::vector<Fields>{
-      {"choice", {"gold", "options"}},
-      {"code", {"language", "tests", "limits"}},
-      {"judge", {"question", "gold"}},
-      {"puzzle", {"family", "instance"}},
+      {"choice", {"gold", "options"}},    {"code", {"language", "tests", "limits"}},
+      {"judge", {"question", "gold"}},    {"preference", {"messages", "reference", "check"}},
+      {"puzzle", {"family", "instance"}}, {"reward", {"messages", "check"}},
   };
   return *fields;
 }

@@ -80,6 +80,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Make(const Options& options,
     return absl::InvalidArgumentError("threads, max_batch and prefill_tokens must be at least 1");
   }
   PONDER_RETURN_IF_ERROR(model.config.Validate());
+  if (model.config.scalar_head) {
+    return absl::FailedPreconditionError(
+        "a value or reward model scores text and can't write any; use the policy's folder");
+  }
   const int64_t least = LeastKvCacheMib(model.config);
   if (options.kv_cache_mib < least) {
     return absl::ResourceExhaustedError(

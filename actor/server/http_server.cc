@@ -1,15 +1,13 @@
 #include "actor/server/http_server.h"
 
-#include <httplib.h>
-
 #include <atomic>
 #include <random>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "actor/server/listener.h"
 #include "actor/server/openai.h"
 #include "base/status.h"
 #include "nlohmann/json.hpp"
@@ -63,19 +61,6 @@ std::string WholeAnswer(const Reply& reply) {
   return Dump(envelope);
 }
 
-void Answer(const ApiError& error, httplib::Response& response) {
-  response.status = error.http_status;
-  if (error.http_status == 429) response.set_header("Retry-After", "1");
-  response.set_content(ErrorJson(error), "application/json");
-}
-
-// The library asks the kernel to hold five connections that are not accepted yet; more would have
-// to call again.
-class ListeningServer : public httplib::Server {
- public:
-  void HoldConnections(int n) { ::listen(svr_sock_, n); }
-};
-
 }  // namespace
 
 struct HttpServer::State {
@@ -90,22 +75,14 @@ struct HttpServer::State {
   const Options options;
   const int64_t created = absl::ToUnixSeconds(absl::Now());
   std::unique_ptr<EngineThread> engine;
-  ListeningServer server;
-  int port = 0;
-  std::thread listening;
+  Listener server;
   std::atomic<int64_t> calls{0};  // numbers them as well
   std::atomic<int64_t> refused{0}, completed{0}, abandoned{0}, active{0};
 };
 
 void HttpServer::State::AddRoutes() {
-  const auto json = [](const std::string& body, httplib::Response& response) {
-    response.set_content(body, "application/json");
-  };
-  server.Get("/health", [json](const httplib::Request&, httplib::Response& response) {
-    json("{\"status\":\"ok\"}", response);
-  });
-  server.Get("/v1/models", [this, json](const httplib::Request&, httplib::Response& response) {
-    json(ModelsJson(options.served_model, created), response);
+  server.Get("/v1/models", [this](const httplib::Request&, httplib::Response& response) {
+    AnswerJson(ModelsJson(options.served_model, created), response);
   });
   server.Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
     response.set_content(Metrics(), "text/plain; version=0.0.4");
@@ -115,21 +92,6 @@ void HttpServer::State::AddRoutes() {
   });
   server.Post("/v1/completions", [this](const auto& request, auto& response) {
     Complete(Endpoint::kCompletions, request, response);
-  });
-  server.set_error_handler([](const httplib::Request& request, httplib::Response& response) {
-    if (!response.body.empty()) return;
-    ApiError error{response.status, "", ""};
-    if (error.http_status == 404) {
-      error.message = absl::StrCat("there is no ", request.method, " ", ToUtf8(request.path));
-    } else if (error.http_status == 413) {
-      error.message = "the body is too large";
-    } else {
-      error.message = "the request could not be read";
-    }
-    Answer(error, response);
-  });
-  server.set_exception_handler([](const auto&, httplib::Response& response, std::exception_ptr) {
-    Answer({500, "internal error", ""}, response);
   });
 }
 
@@ -188,8 +150,7 @@ std::string HttpServer::State::Metrics() const {
   const Engine::Stats stats = engine->stats();
   std::string out;
   const auto add = [&out](const char* name, const char* type, const char* help, int64_t value) {
-    absl::StrAppend(&out, "# HELP ponder_", name, " ", help, "\n# TYPE ponder_", name, " ", type,
-                    "\nponder_", name, " ", value, "\n");
+    AddMetric(name, type, help, value, &out);
   };
   add("http_calls_total", "counter", "Calls for completions.", calls);
   add("http_refused_total", "counter", "Calls answered with an error.", refused);
@@ -218,29 +179,9 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const Options& opt
     return text->TokenBytes(token);
   };
   PONDER_ASSIGN_OR_RETURN(state->engine, EngineThread::Start(engine, model));
-  ListeningServer& server = state->server;
-  server.new_task_queue = [n = options.connections] {
-    return new httplib::ThreadPool(static_cast<size_t>(n));
-  };
-  server.set_payload_max_length(static_cast<size_t>(options.max_body));
-  server.set_tcp_nodelay(true);
-  server.set_keep_alive_timeout(5);
-  server.set_read_timeout(10);
-  server.set_write_timeout(10);
   state->AddRoutes();
-  if (options.port == 0) {
-    state->port = server.bind_to_any_port(options.host);
-  } else {
-    state->port = server.bind_to_port(options.host, options.port) ? options.port : -1;
-  }
-  if (state->port <= 0) {
-    return absl::UnavailableError(
-        absl::StrCat("can't listen on ", options.host, ":", options.port,
-                     "; is another server there, or is the address not ours?"));
-  }
-  server.HoldConnections(1024);
-  state->listening = std::thread([s = state.get()] { s->server.listen_after_bind(); });
-  while (!server.is_running()) std::this_thread::yield();
+  PONDER_RETURN_IF_ERROR(
+      state->server.Start({options.host, options.port, options.connections, options.max_body}));
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
 }
 
@@ -251,16 +192,14 @@ HttpServer::~HttpServer() {
   Wait();
 }
 
-int HttpServer::port() const { return state_->port; }
+int HttpServer::port() const { return state_->server.port(); }
 Engine::Stats HttpServer::stats() const { return state_->engine->stats(); }
 
 void HttpServer::Stop() {
   state_->engine->Stop();
-  state_->server.stop();
+  state_->server.Stop();
 }
 
-void HttpServer::Wait() {
-  if (state_->listening.joinable()) state_->listening.join();
-}
+void HttpServer::Wait() { state_->server.Wait(); }
 
 }  // namespace ponder::actor

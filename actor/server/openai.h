@@ -50,6 +50,16 @@ struct Call {
 ApiError ParseCall(absl::string_view body, Endpoint endpoint, const moe::ModelConfig& config,
                    const std::string& served_model, uint64_t random_seed, Call* call);
 
+// A call to /pooling: chats that end with the assistant's turn ("messages"), or texts or token ids
+// as they are ("input"), each as the tokens that a reward model reads.
+struct ScoringCall {
+  std::vector<std::vector<int32_t>> sequences;
+  int64_t tokens = 0;  // of all
+};
+ApiError ParseScoringCall(absl::string_view body, const moe::ModelConfig& config,
+                          const std::string& served_model, const data::ModelText& text,
+                          ScoringCall* call);
+
 // A choice in the making: its text, its log-probs, its end. A value.
 struct Choice {
   explicit Choice(const Call& call);

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "actor/server/openai.h"
+#include "data/dialogue_file.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder::actor {
@@ -148,11 +149,11 @@ bool ReadContent(const nlohmann::json& message, std::string* content) {
   return true;
 }
 
-std::vector<int32_t> ReadMessages(Fields& fields, const data::ModelText& text) {
+std::vector<Message> ReadChat(Fields& fields) {
   const nlohmann::json* messages = fields.Find("messages");
   if (messages == nullptr || !messages->is_array() || messages->empty())
     return fields.Fail("messages", "must be a list of at least one message"),
-           std::vector<int32_t>();
+           std::vector<Message>();
   std::vector<Message> chat;
   for (const nlohmann::json& one : *messages) {
     Message message;
@@ -166,6 +167,12 @@ std::vector<int32_t> ReadMessages(Fields& fields, const data::ModelText& text) {
     message.role = role->get<std::string>();
     chat.push_back(std::move(message));
   }
+  return chat;
+}
+
+std::vector<int32_t> ReadMessages(Fields& fields, const data::ModelText& text) {
+  const std::vector<Message> chat = ReadChat(fields);
+  if (chat.empty()) return {};
   auto tokens = text.EncodeChat(chat, /*system_prompt=*/"");
   if (!tokens.ok()) fields.Fail("messages", std::string(tokens.status().message()));
   return tokens.ok() ? *std::move(tokens) : std::vector<int32_t>();
@@ -179,9 +186,10 @@ bool IsTokenList(const nlohmann::json& value) {
 }
 
 // A string, token ids, or a list of such.
-std::vector<std::vector<int32_t>> ReadPrompts(Fields& fields, const data::ModelText& text) {
+std::vector<std::vector<int32_t>> ReadPrompts(Fields& fields, const char* name,
+                                              const data::ModelText& text) {
   std::vector<std::vector<int32_t>> prompts;
-  const nlohmann::json* prompt = fields.Find("prompt");
+  const nlohmann::json* prompt = fields.Find(name);
   const nlohmann::json empty;
   const nlohmann::json& given = prompt == nullptr ? empty : *prompt;
   const bool single = given.is_string() || IsTokenList(given);
@@ -189,7 +197,7 @@ std::vector<std::vector<int32_t>> ReadPrompts(Fields& fields, const data::ModelT
   for (const nlohmann::json& one : list.is_array() ? list : nlohmann::json::array()) {
     if (one.is_string() && !one.get_ref<const std::string&>().empty()) {
       auto tokens = text.EncodeText(one.get_ref<const std::string&>());
-      if (!tokens.ok()) fields.Fail("prompt", std::string(tokens.status().message()));
+      if (!tokens.ok()) fields.Fail(name, std::string(tokens.status().message()));
       prompts.push_back(tokens.ok() ? *std::move(tokens) : std::vector<int32_t>());
     } else if (IsTokenList(one)) {
       prompts.push_back(one.get<std::vector<int32_t>>());
@@ -199,33 +207,87 @@ std::vector<std::vector<int32_t>> ReadPrompts(Fields& fields, const data::ModelT
     }
   }
   if (prompts.empty() || static_cast<int64_t>(prompts.size()) > kMaxChoices) {
-    fields.Fail("prompt", absl::StrCat("must be a text, token ids, or a list of at most ",
-                                       kMaxChoices, " of them, none empty"));
+    fields.Fail(name, absl::StrCat("must be a text, token ids, or a list of at most ", kMaxChoices,
+                                   " of them, none empty"));
   }
   return prompts;
 }
 
+// As `ponder rm` reads a preference: prompt, thought and answer.
+std::vector<int32_t> ReadAnsweredChat(Fields& fields, const data::ModelText& text) {
+  std::vector<Message> chat = ReadChat(fields);
+  if (chat.size() < 2 || chat.back().role != "assistant") {
+    fields.Fail("messages", "must end with the assistant's turn, which is scored");
+    return {};
+  }
+  const std::string response = std::move(chat.back().content);
+  chat.pop_back();
+  const data::ThoughtAndAnswer parts = data::SplitThought(response);
+  auto tokens = text.EncodeChat(chat, /*system_prompt=*/"");
+  const auto answer = text.EncodeTrace(parts.thought, parts.answer);
+  for (const absl::Status& status : {tokens.status(), answer.status()}) {
+    if (!status.ok()) fields.Fail("messages", std::string(status.message()));
+  }
+  if (!tokens.ok() || !answer.ok()) return {};
+  tokens->insert(tokens->end(), answer->begin(), answer->end());
+  return *std::move(tokens);
+}
+
+ApiError CheckModel(const Fields& fields, const std::string& served_model) {
+  const nlohmann::json* model = fields.Find("model");
+  if (model == nullptr) return {};
+  if (!model->is_string()) return Bad("model", "must be a string");
+  if (*model == served_model) return {};
+  return {404,
+          absl::StrCat("the model '", model->get<std::string>(), "' is not served; '", served_model,
+                       "' is"),
+          "model"};
+}
+
+ApiError ParseObject(absl::string_view body, nlohmann::json* object) {
+  *object = nlohmann::json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
+  if (object->is_discarded()) return {400, "the body is not valid JSON", ""};
+  if (!object->is_object()) return {400, "the body must be a JSON object", ""};
+  return {};
+}
+
 }  // namespace
+
+ApiError ParseScoringCall(absl::string_view body, const moe::ModelConfig& config,
+                          const std::string& served_model, const data::ModelText& text,
+                          ScoringCall* call) {
+  nlohmann::json json;
+  if (ApiError error = ParseObject(body, &json); !error.ok()) return error;
+  Fields fields(json);
+  if (ApiError error = CheckModel(fields, served_model); !error.ok()) return error;
+  const bool chat = fields.Find("messages") != nullptr;
+  if (chat) {
+    call->sequences = {ReadAnsweredChat(fields, text)};
+  } else {
+    call->sequences = ReadPrompts(fields, "input", text);
+  }
+  if (!fields.error().ok()) return fields.error();
+  for (const std::vector<int32_t>& sequence : call->sequences) {
+    const auto length = static_cast<int64_t>(sequence.size());
+    if (length > config.max_position_embeddings) {
+      return Bad(chat ? "messages" : "input",
+                 absl::StrCat("the model's context is ", config.max_position_embeddings,
+                              " tokens; these are ", length));
+    }
+    call->tokens += length;
+  }
+  return {};
+}
 
 ApiError ParseCall(absl::string_view body, Endpoint endpoint, const moe::ModelConfig& config,
                    const std::string& served_model, uint64_t random_seed, Call* call) {
-  const nlohmann::json json =
-      nlohmann::json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) return {400, "the body is not valid JSON", ""};
-  if (!json.is_object()) return {400, "the body must be a JSON object", ""};
+  nlohmann::json json;
+  if (ApiError error = ParseObject(body, &json); !error.ok()) return error;
   Fields fields(json);
   const bool chat = endpoint == Endpoint::kChat;
   call->endpoint = endpoint;
   call->model = served_model;
-  if (const nlohmann::json* model = fields.Find("model")) {
-    if (!model->is_string()) return Bad("model", "must be a string");
-    if (*model != served_model) {
-      return {404,
-              absl::StrCat("the model '", model->get<std::string>(), "' is not served; '",
-                           served_model, "' is"),
-              "model"};
-    }
-  }
+  if (ApiError error = CheckModel(fields, served_model); !error.ok()) return error;
   RefuseWhatIsNotServed(fields);
   call->stream = fields.Bool("stream", false);
   if (const nlohmann::json* options = fields.Find("stream_options")) {
@@ -269,7 +331,7 @@ ApiError ParseCall(absl::string_view body, Endpoint endpoint, const moe::ModelCo
                                             std::numeric_limits<int32_t>::max());
   const std::vector<std::vector<int32_t>> prompts =
       chat ? std::vector<std::vector<int32_t>>{ReadMessages(fields, *call->text)}
-           : ReadPrompts(fields, *call->text);
+           : ReadPrompts(fields, "prompt", *call->text);
   if (!fields.error().ok()) return fields.error();
   if (static_cast<int64_t>(prompts.size()) * n > kMaxChoices)
     return Bad("n", absl::StrCat("at most ", kMaxChoices, " choices a call"));

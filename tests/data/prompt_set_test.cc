@@ -193,5 +193,23 @@ TEST(PromptSet, WritesWhatItReads) {
   }
 }
 
+TEST(PromptLine, WhatIsScoredKeepsWhatTheModelWasShown) {
+  const auto reward = ParsePromptLine(R"({"id": "r", "kind": "reward", "prompt": "Sing!"})", 1);
+  ASSERT_TRUE(reward.ok()) << reward.status();
+  EXPECT_EQ(reward->gold, R"({"messages":[{"role":"user","content":"Sing!"}]})");
+  const auto preference =
+      ParsePromptLine(R"({"id": "p", "kind": "preference", "prompt": "Sing!", "gold": "La.",
+                          "check": {"kind": "math", "gold": "46"}})",
+                      1);
+  ASSERT_TRUE(preference.ok()) << preference.status();
+  EXPECT_EQ(preference->gold,
+            R"({"messages":[{"role":"user","content":"Sing!"}],"reference":"La.",)"
+            R"("check":{"gold":"46","kind":"math"}})");
+  const auto again = ParsePromptLine(PromptToJson(*preference).dump(), 1);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->gold, preference->gold);
+  EXPECT_FALSE(ParsePromptLine(R"({"id": "p", "kind": "preference", "prompt": "Sing!"})", 1).ok());
+}
+
 }  // namespace prompt_set_test
 }  // namespace ponder::data

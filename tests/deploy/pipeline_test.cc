@@ -1,9 +1,11 @@
 // The offline commands as pipelines, from outside, on a model so small that it learns little: SFT,
 // then a reward model, rejection sampling and PPO from it; SFT, then DPO; LoRA; judging as a task.
+#include <cmath>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/deploy/run_fixture.h"
@@ -80,6 +82,33 @@ TEST_F(PipelineTest, RewardModelRejectionSamplingAndPpo) {
   ppo.insert(ppo.end(), {"--model", Path("SFT/models/final")});
   Run(ppo);
   EXPECT_EQ(Metrics("PPO", "rl_step").size(), 2u);
+  // The reward model as a judge of prompts without a right answer, among some with one; it is
+  // served by the run itself.
+  std::string mixed;
+  for (int i = 0; i < 6; ++i) {
+    absl::StrAppend(&mixed, R"({"id": "m)", i, R"(", "prompt": "1+)", i, R"(=?", "gold": ")", i + 1,
+                    R"(", "source": "checked"})", "\n", R"({"id": "r)", i, R"(", "prompt": "2+)", i,
+                    R"(=?", "kind": "reward", "source": "liked"})", "\n");
+  }
+  Write("mixed.jsonl", mixed);
+  std::vector<std::string> liked = RunArguments(
+      "LIKED", {"rl.algorithm=ppo", "rl.value.shared_trunk=true", "rl.steps=4",
+                "rl.reward.normalise=standardise", "data.prompts=" + Path("mixed.jsonl"),
+                "verifier.reward_model=" + Path("RM/models/final")});
+  liked.insert(liked.end(), {"--model", Path("SFT/models/final")});
+  Run(liked);
+  double scored = 0, preference = 0;
+  for (const Json& step : Metrics("LIKED", "rl_step")) {
+    EXPECT_EQ(step["dropped_samples"], 0) << step;
+    for (const Json& of : step["rewards"]) {
+      if (of["source"] != "liked") continue;
+      scored += of["samples"].get<double>();
+      preference += std::abs(of["preference"].get<double>());
+      EXPECT_EQ(of["correctness"], 0) << of;
+    }
+  }
+  EXPECT_GT(scored, 0);
+  EXPECT_GT(preference, 0);
   EXPECT_TRUE(fs::exists(Path("PPO/models/final/config.json")));
 }
 

@@ -12,6 +12,7 @@
 #include "moe/inference.h"
 #include "moe/kernels/aligned_buffer.h"
 #include "moe/kernels/sampling.h"
+#include "moe/scoring.h"
 #include "tests/moe/decoder_cases.h"
 
 namespace ponder::moe {
@@ -113,6 +114,39 @@ TEST_P(DecoderInference, TheSameBitsWithTemperatureAndTopP) { Compare({0.7f, 0.9
 TEST_P(DecoderInference, TheSameBitsWhenGreedy) { Compare({0, 1}, 1); }
 
 INSTANTIATE_TEST_SUITE_P(Variants, DecoderInference, ::testing::ValuesIn(DecoderCases()),
+                         [](const auto& info) { return info.param.name; });
+
+class ScalarHead : public ::testing::TestWithParam<DecoderCase> {};
+
+TEST_P(ScalarHead, TheEngineScoresWithTheTrainersBits) {
+  ModelConfig config = GetParam().config;
+  config.scalar_head = true;
+  const auto weights = RandomWeights(config, 77);
+  const auto decoder = Decoder::Make(config, *weights, {});
+  ASSERT_TRUE(decoder.ok()) << decoder.status();
+  kernels::ThreadPool pool(1);
+  const auto packed = PackModel(pool, {config, weights});
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  Inference inference(pool, *packed);
+  const int64_t longest = config.max_position_embeddings;
+  const PackedBatch batch = RandomBatch(config, {1, 7, longest, 33}, 78);
+  std::vector<int32_t> last_rows;
+  for (size_t s = 1; s < batch.starts.size(); ++s)
+    last_rows.push_back(static_cast<int32_t>(batch.starts[s] - 1));
+  const auto values = (*decoder)->ForwardValues(batch, last_rows);
+  ASSERT_TRUE(values.ok()) << values.status();
+  for (size_t s = 0; s + 1 < batch.starts.size(); ++s) {
+    const absl::Span<const int32_t> ids(batch.tokens.data() + batch.starts[s],
+                                        batch.starts[s + 1] - batch.starts[s]);
+    const auto score = ScoreSequence(inference, ids);
+    ASSERT_TRUE(score.ok()) << score.status();
+    EXPECT_EQ(*score, values->data_ptr<float>()[s]) << "sequence " << s;
+    EXPECT_EQ(ScoreTokens(inference, ids, false).status().code(),
+              absl::StatusCode::kFailedPrecondition);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, ScalarHead, ::testing::ValuesIn(DecoderCases()),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace decoder_inference_test

@@ -18,4 +18,17 @@ class ChatModel {
                                           absl::Time deadline) const = 0;
 };
 
+// How likely a language model is to end its answer with YES rather than with NO. A seam;
+// implementations are thread-safe.
+class RulingModel {
+ public:
+  virtual ~RulingModel() = default;
+  // P(YES) / (P(YES) + P(NO)) of the word that the model's answer ends with, behind its thoughts.
+  // The same errors as ChatModel::Ask; DataLoss as well: neither is among the likeliest words, or
+  // the reply has no log-probs.
+  virtual absl::StatusOr<double> ProbabilityOfYes(const std::string& system,
+                                                  const std::string& user,
+                                                  absl::Time deadline) const = 0;
+};
+
 }  // namespace ponder::verifier

@@ -1,14 +1,11 @@
 #include "verifier/judge/http_chat_model.h"
 
-#include <httplib.h>
-
-#include <algorithm>
+#include <cmath>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
-#include "absl/time/clock.h"
+#include "base/status.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder::verifier {
@@ -16,19 +13,23 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr size_t kMaxReplyBytes = 4 << 20;
-
-absl::StatusOr<std::string> AnswerOf(const std::string& body) {
-  const Json reply = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+// The first choice of a reply that is not cut off.
+absl::StatusOr<Json> ChoiceOf(absl::string_view body) {
+  Json reply = Json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
   if (!reply.is_object() || !reply.contains("choices") || !reply["choices"].is_array() ||
       reply["choices"].empty()) {
     return absl::DataLossError("the reply has no choices");
   }
-  const Json& choice = reply["choices"][0];
+  Json choice = std::move(reply["choices"][0]);
   if (!choice.is_object()) return absl::DataLossError("the reply's choice is no object");
   const auto finish = choice.find("finish_reason");
   if (finish != choice.end() && *finish == "length")
     return absl::DataLossError("the reply is cut at the token budget");
+  return choice;
+}
+
+absl::StatusOr<std::string> AnswerOf(const std::string& body) {
+  PONDER_ASSIGN_OR_RETURN(const Json choice, ChoiceOf(body));
   const auto message = choice.find("message");
   if (message == choice.end() || !message->is_object() || !message->contains("content") ||
       !(*message)["content"].is_string()) {
@@ -37,68 +38,90 @@ absl::StatusOr<std::string> AnswerOf(const std::string& body) {
   return (*message)["content"].get<std::string>();
 }
 
+// Where the last word begins, behind the last </think>; -1 if there is none.
+int64_t LastWord(const Json& tokens) {
+  int64_t word = -1;
+  bool inside = false;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const std::string& text = tokens[i].at("token").get_ref<const std::string&>();
+    if (absl::StrContains(text, "</think>")) {
+      word = -1;
+      inside = false;
+      continue;
+    }
+    for (const char c : text) {
+      const bool space = absl::ascii_isspace(static_cast<unsigned char>(c));
+      if (!space && !inside) word = static_cast<int64_t>(i);
+      inside = !space;
+    }
+  }
+  return word;
+}
+
+// Whether a token is, or begins, `word`; a token may be less than a word: "Y".
+bool Begins(absl::string_view token, absl::string_view word) {
+  const std::string text = absl::AsciiStrToUpper(absl::StripAsciiWhitespace(token));
+  return !text.empty() && absl::StartsWith(word, text);
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HttpChatModel>> HttpChatModel::Create(Options options) {
-  absl::string_view rest = options.url;
-  if (!absl::ConsumePrefix(&rest, "http://") && !absl::ConsumePrefix(&rest, "https://")) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "'", options.url, "' is no URL of a judge model: give http://host:port/v1 or https://..."));
+absl::StatusOr<double> ReadProbabilityOfYes(absl::string_view reply) {
+  PONDER_ASSIGN_OR_RETURN(const Json choice, ChoiceOf(reply));
+  try {
+    const Json& tokens = choice.at("logprobs").at("content");
+    const int64_t word = LastWord(tokens);
+    if (word < 0) return absl::DataLossError("the reply has no answer");
+    double yes = 0, no = 0;
+    for (const Json& one : tokens.at(static_cast<size_t>(word)).at("top_logprobs")) {
+      const std::string& token = one.at("token").get_ref<const std::string&>();
+      const double p = std::exp(one.at("logprob").get<double>());
+      if (Begins(token, "YES")) yes += p;
+      if (Begins(token, "NO")) no += p;
+    }
+    if (!(yes + no > 0)) {
+      return absl::DataLossError(
+          "neither YES nor NO is among the words that the reply may end with");
+    }
+    return yes / (yes + no);
+  } catch (const Json::exception&) {
+    return absl::DataLossError(
+        "the reply has no log-probs; the endpoint must serve logprobs and top_logprobs");
   }
-  const size_t slash = rest.find('/');
-  const size_t scheme = options.url.size() - rest.size();
-  const size_t host = slash == absl::string_view::npos ? rest.size() : slash;
-  if (host == 0) return absl::InvalidArgumentError(absl::StrCat(options.url, " names no host"));
-  std::string origin = options.url.substr(0, scheme + host);
-  std::string path = options.url.substr(scheme + host);
-  while (absl::EndsWith(path, "/")) path.pop_back();
-  return std::unique_ptr<HttpChatModel>(new HttpChatModel(std::move(options), std::move(origin),
-                                                          absl::StrCat(path, "/chat/completions")));
+}
+
+absl::StatusOr<std::unique_ptr<HttpChatModel>> HttpChatModel::Create(Options options) {
+  PONDER_ASSIGN_OR_RETURN(HttpEndpoint endpoint,
+                          HttpEndpoint::Create(options.url, options.key, "the judge model"));
+  return std::unique_ptr<HttpChatModel>(new HttpChatModel(std::move(options), std::move(endpoint)));
+}
+
+absl::StatusOr<std::string> HttpChatModel::Post(const std::string& system, const std::string& user,
+                                                bool logprobs, absl::Time deadline) const {
+  Json body = {{"model", options_.model},
+               {"messages",
+                {{{"role", "system"}, {"content", system}}, {{"role", "user"}, {"content", user}}}},
+               {"temperature", 0},
+               {"max_tokens", options_.max_tokens}};
+  if (logprobs) {
+    body["logprobs"] = true;
+    body["top_logprobs"] = 20;
+  }
+  return endpoint_.Post("/chat/completions",
+                        body.dump(-1, ' ', false, Json::error_handler_t::replace), deadline);
 }
 
 absl::StatusOr<std::string> HttpChatModel::Ask(const std::string& system, const std::string& user,
                                                absl::Time deadline) const {
-  const auto left = [deadline] {
-    return std::max<int64_t>(1, absl::ToInt64Microseconds(deadline - absl::Now()));
-  };
-  if (absl::Now() >= deadline) return absl::DeadlineExceededError("no time to ask the judge model");
-  httplib::Client client(origin_);
-  const int64_t time = std::min<int64_t>(left(), 3600 * int64_t{1'000'000});
-  client.set_connection_timeout(time / 1'000'000, time % 1'000'000);
-  client.set_read_timeout(time / 1'000'000, time % 1'000'000);
-  client.set_write_timeout(time / 1'000'000, time % 1'000'000);
-  httplib::Request request;
-  request.method = "POST";
-  request.path = path_;
-  request.headers.emplace("Content-Type", "application/json");
-  if (!options_.key.empty())
-    request.headers.emplace("Authorization", absl::StrCat("Bearer ", options_.key));
-  const Json body = {
-      {"model", options_.model},
-      {"messages",
-       {{{"role", "system"}, {"content", system}}, {{"role", "user"}, {"content", user}}}},
-      {"temperature", 0},
-      {"max_tokens", options_.max_tokens}};
-  request.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
-  std::string reply;
-  // A server that drips is cut off here, however often it resets the read timeout.
-  request.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
-    reply.append(data, size);
-    return reply.size() <= kMaxReplyBytes && absl::Now() < deadline;
-  };
-  const httplib::Result result = client.send(request);
-  if (absl::Now() >= deadline)
-    return absl::DeadlineExceededError("the judge model did not answer in time");
-  if (!result) {
-    return absl::UnavailableError(absl::StrCat("can't ask the judge model at ", options_.url, ": ",
-                                               httplib::to_string(result.error())));
-  }
-  if (result->status != 200) {
-    return absl::UnavailableError(absl::StrCat("the judge model at ", options_.url,
-                                               " answers with HTTP status ", result->status, ": ",
-                                               reply.substr(0, 200)));
-  }
+  PONDER_ASSIGN_OR_RETURN(const std::string reply, Post(system, user, false, deadline));
   return AnswerOf(reply);
+}
+
+absl::StatusOr<double> HttpChatModel::ProbabilityOfYes(const std::string& system,
+                                                       const std::string& user,
+                                                       absl::Time deadline) const {
+  PONDER_ASSIGN_OR_RETURN(const std::string reply, Post(system, user, true, deadline));
+  return ReadProbabilityOfYes(reply);
 }
 
 }  // namespace ponder::verifier

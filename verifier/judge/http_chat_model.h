@@ -3,14 +3,17 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "verifier/judge/chat_model.h"
+#include "verifier/judge/http_endpoint.h"
 
 namespace ponder::verifier {
 
 // A machine, thread-safe; a connection a question. Asks with temperature 0.
-class HttpChatModel final : public ChatModel {
+class HttpChatModel final : public ChatModel, public RulingModel {
  public:
   struct Options {
     std::string url;    // http(s)://host[:port]/v1
@@ -23,14 +26,21 @@ class HttpChatModel final : public ChatModel {
 
   absl::StatusOr<std::string> Ask(const std::string& system, const std::string& user,
                                   absl::Time deadline) const override;
+  // Asks for the 20 likeliest words at each place.
+  absl::StatusOr<double> ProbabilityOfYes(const std::string& system, const std::string& user,
+                                          absl::Time deadline) const override;
 
  private:
-  HttpChatModel(Options options, std::string origin, std::string path)
-      : options_(std::move(options)), origin_(std::move(origin)), path_(std::move(path)) {}
+  HttpChatModel(Options options, HttpEndpoint endpoint)
+      : options_(std::move(options)), endpoint_(std::move(endpoint)) {}
+  absl::StatusOr<std::string> Post(const std::string& system, const std::string& user,
+                                   bool logprobs, absl::Time deadline) const;
 
   const Options options_;
-  const std::string origin_;  // http(s)://host[:port]
-  const std::string path_;    // /v1/chat/completions
+  const HttpEndpoint endpoint_;
 };
+
+// What HttpChatModel::ProbabilityOfYes makes of a reply's body.
+absl::StatusOr<double> ReadProbabilityOfYes(absl::string_view reply);
 
 }  // namespace ponder::verifier
