@@ -15,10 +15,10 @@ RunningBatch::RunningBatch(const Engine::Options& options, const moe::ModelConfi
                            int64_t capacity)
     : options_(options),
       config_(config),
-      routing_(options.record_routing ? moe::RoutingShape::Of(config) : moe::RoutingShape()),
+      routes_(options.record_routing ? moe::RoutingShape::Of(config) : moe::RoutingShape()),
       pool_(options.threads),
       pages_(capacity, kernels::KvPageFloats(config.attention_shape(), config.num_hidden_layers),
-             kKvBlock * routing_.token_bytes()),
+             routes_.page_bytes()),
       sampling_scratch_(static_cast<size_t>(options.threads * 3 * config.vocab_size)) {
   const size_t batch = static_cast<size_t>(std::min<int64_t>(options.max_batch, 4096));
   running_.reserve(batch);
@@ -28,7 +28,7 @@ RunningBatch::RunningBatch(const Engine::Options& options, const moe::ModelConfi
 void RunningBatch::SetModel(std::shared_ptr<const moe::PackedModel> model, int64_t version) {
   if (inference_ == nullptr) {
     inference_ = std::make_unique<moe::Inference>(pool_, std::move(model));
-    inference_->RecordRouting(routing_.token_bytes() > 0);
+    inference_->RecordRouting(routes_.on());
   } else {
     inference_->SetModel(std::move(model));
   }
@@ -55,7 +55,7 @@ void RunningBatch::Step(std::vector<Engine::Finished>* done, const Engine::OnTok
   ++stats_.steps;
   tokens_T_.clear();
   rows_T_.clear();
-  records_T_.clear();
+  routes_.Clear();
   logit_rows_.clear();
   draws_.clear();
   Admit();
@@ -259,10 +259,7 @@ void RunningBatch::PlanPrompts() {
 void RunningBatch::AddRows(Sequence& sequence, int64_t count) {
   if (sequence.fed == 0) sequence.kv_version = version_;
   for (int64_t i = 0; i < count; ++i) {
-    if (routing_.token_bytes() > 0) {
-      const Page page = sequence.pages[static_cast<size_t>(sequence.fed / kKvBlock)];
-      records_T_.push_back(pages_.record(page) + sequence.fed % kKvBlock * routing_.token_bytes());
-    }
+    routes_.AddRow(pages_, sequence);
     tokens_T_.push_back(sequence.tokens[static_cast<size_t>(sequence.fed)]);
     rows_T_.push_back({sequence.page_data.data(), ++sequence.fed});
   }
@@ -308,34 +305,11 @@ void RunningBatch::Forward() {
   if (tokens_T_.empty()) return;
   stats_.tokens_fed += static_cast<int64_t>(tokens_T_.size());
   inference_->Forward(tokens_T_, rows_T_, logit_rows_);
-  if (!records_T_.empty()) RecordRouting();
+  routes_.Write(*inference_);
   for (size_t i = 0; i < draws_.size(); ++i) {
     draws_[i].logits = inference_->logits(static_cast<int64_t>(i));
     if (draws_[i].sequence->response_length() == 0) KeepFedPrompt(draws_[i]);
   }
-}
-
-void RunningBatch::RecordRouting() {
-  for (size_t i = 0; i < routing_.layers.size(); ++i) {
-    const int32_t* experts = inference_->routing(routing_.layers[i]).experts.data();
-    for (size_t t = 0; t < records_T_.size(); ++t) {
-      moe::WriteRouting(routing_, static_cast<int64_t>(i),
-                        experts + static_cast<int64_t>(t) * routing_.slots, records_T_[t]);
-    }
-  }
-}
-
-// Of the tokens that were fed: it lies with their keys and values.
-std::string RunningBatch::RoutingOf(const Sequence& sequence) {
-  std::string record;
-  record.reserve(static_cast<size_t>(sequence.fed * routing_.token_bytes()));
-  for (int64_t fed = 0; fed < sequence.fed; fed += kKvBlock) {
-    const Page page = sequence.pages[static_cast<size_t>(fed / kKvBlock)];
-    const int64_t tokens = std::min<int64_t>(kKvBlock, sequence.fed - fed);
-    record.append(reinterpret_cast<const char*>(pages_.record(page)),
-                  static_cast<size_t>(tokens * routing_.token_bytes()));
-  }
-  return record;
 }
 
 // Draws a token for each of `draws_` and appends it to its sequence.
@@ -361,7 +335,7 @@ void RunningBatch::Sample(const Engine::OnToken& on_token) {
 void RunningBatch::Collect(std::vector<Engine::Finished>* done) {
   for (auto& sequence : running_) {
     if (!sequence->done) continue;
-    std::string routing = RoutingOf(*sequence);
+    std::string routing = routes_.Of(pages_, *sequence);
     ReleasePages(*sequence);
     live_.erase(sequence->request.key);
     done->push_back(sequence->Finish());

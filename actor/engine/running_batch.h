@@ -10,16 +10,15 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/types/span.h"
 #include "actor/engine/engine.h"
 #include "actor/engine/kv_pages.h"
 #include "actor/engine/prefix_cache.h"
+#include "actor/engine/route_records.h"
 #include "actor/engine/sequence.h"
 #include "moe/inference.h"
-#include "moe/routing_record.h"
 
 namespace ponder::actor {
 
@@ -84,8 +83,6 @@ class RunningBatch {
   void MakePagesKnown(Sequence& sequence, int64_t tokens);
   void TakeKnownPages(Sequence& sequence);
   void Forward();
-  void RecordRouting();
-  std::string RoutingOf(const Sequence& sequence);
   void Sample(const Engine::OnToken& on_token);
   void Collect(std::vector<Engine::Finished>* done);
 
@@ -97,7 +94,7 @@ class RunningBatch {
 
   const Engine::Options options_;
   const moe::ModelConfig config_;
-  const moe::RoutingShape routing_;  // empty unless it is recorded
+  RouteRecords routes_;
   kernels::ThreadPool pool_;
   std::unique_ptr<moe::Inference> inference_;
   int64_t version_ = 0;
@@ -114,7 +111,6 @@ class RunningBatch {
   // Of one forward pass; kept to save their memory.
   std::vector<int32_t> tokens_T_;
   std::vector<kernels::AttentionRow> rows_T_;
-  std::vector<uint8_t*> records_T_;  // where the routing of each row goes; empty: nowhere
   std::vector<int32_t> logit_rows_;
   std::vector<Draw> draws_;
   std::vector<Page> found_;
