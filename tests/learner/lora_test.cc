@@ -244,6 +244,7 @@ TEST(Lora, OnlyAdaptersHaveGradientsAndMomentsAndTheyAreFew) {
   config.num_experts = 8;
   config.num_experts_per_tok = 2;
   config.moe_intermediate_size = 128;
+  config.max_position_embeddings = 512;
   const auto weights = moe::InitWeights(config, 1);
   const auto decoder = moe::Decoder::Make(config, *weights, {/*threads=*/1, /*frozen=*/true});
   ASSERT_TRUE(decoder.ok()) << decoder.status();

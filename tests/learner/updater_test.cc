@@ -20,11 +20,12 @@ struct Trace {
   std::vector<float> weights;  // after the last update
 };
 
-// "supervised", or a policy loss with every regulariser and correction on.
+// "supervised", or a policy loss with every regulariser and correction on; "replay" is "clip" with
+// experts that are given.
 Updater::Options OptionsOf(const std::string& kind) {
   Updater::Options options;
   if (kind == "supervised" || kind == "dapo") return options;
-  options.objective.policy_loss = kind;
+  options.objective.policy_loss = kind == "replay" ? "clip" : kind;
   options.objective.aggregation =
       kind == "gspo" ? Aggregation::kSequenceMean : Aggregation::kConstantLength;
   options.objective.constant_length = 12;
@@ -56,7 +57,7 @@ void Route(uint64_t seed, PolicyBatch* batch) {
   }
 }
 
-// Five updates of a kind, on the same batches; those of "cispo" with experts replayed.
+// Five updates of a kind, on the same batches.
 Trace FiveUpdates(int ranks, int expert_parallel, int64_t max_tokens, const std::string& kind) {
   Updater::Options options = OptionsOf(kind);
   options.max_tokens_per_microbatch = max_tokens;
@@ -67,7 +68,7 @@ Trace FiveUpdates(int ranks, int expert_parallel, int64_t max_tokens, const std:
           PolicyBatch batch = RandomBatch(step + 1, 13);
           if (kind != "supervised") batch.included[4] = 0;
           if (kind == "dapo") batch.proximal_logprobs.clear();
-          if (kind == "cispo") Route(step, &batch);
+          if (kind == "replay") Route(step, &batch);
           std::vector<int64_t> all(13);
           std::iota(all.begin(), all.end(), 0);
           const auto report = kind == "supervised"
@@ -123,7 +124,7 @@ TEST_P(UpdaterLayouts, ExpertParallelDoesNotMatter) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Objectives, UpdaterLayouts,
-                         testing::Values("supervised", "dapo", "clip", "gspo", "cispo"),
+                         testing::Values("supervised", "dapo", "clip", "gspo", "cispo", "replay"),
                          [](const auto& info) { return info.param; });
 
 // One update's gradient, as a batch in so many micro-batches: the same to 1e-6 of its norm.
