@@ -21,7 +21,7 @@ moe::Parameter ZeroHead(int64_t hidden_size) {
   return head;
 }
 
-absl::Span<float> ValuesOf(const at::Tensor& tensor) {
+absl::Span<float> Flat(const at::Tensor& tensor) {
   return {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())};
 }
 
@@ -61,7 +61,7 @@ at::Tensor SharedValue::Loss(const PolicyBatch& batch, const SequencePack& pack,
                              const at::Tensor& hidden) {
   const at::Tensor values = hidden.mv(head_.tensor.view(-1));
   std::vector<float> gradient;
-  loss_ += PackLoss(batch, pack, ValuesOf(values), &gradient);
+  loss_ += PackLoss(batch, pack, Flat(values), &gradient);
   const at::Tensor slope =
       at::from_blob(gradient.data(), {static_cast<int64_t>(gradient.size())}, at::kFloat) *
       options_.coef;
@@ -69,7 +69,7 @@ at::Tensor SharedValue::Loss(const PolicyBatch& batch, const SequencePack& pack,
 }
 
 absl::StatusOr<ValueModel::Report> SharedValue::Sum() {
-  PONDER_RETURN_IF_ERROR(mesh_.world->AllReduceSum(ValuesOf(head_.tensor.grad())));
+  PONDER_RETURN_IF_ERROR(mesh_.world->AllReduceSum(Flat(head_.tensor.grad())));
   PONDER_RETURN_IF_ERROR(mesh_.world->AllReduceSum(absl::MakeSpan(&loss_, 1)));
   return ValueModel::Report{loss_, head_.tensor.grad().norm().item<double>()};
 }
@@ -97,7 +97,7 @@ absl::StatusOr<ValueModel::Report> SharedValue::UpdateHead(const PolicyBatch& ba
                             decoder_.ForwardHidden(PackedOf(pack, options_.replay), pack.rows));
     const at::Tensor values = hidden.mv(head_.tensor.view(-1));
     std::vector<float> gradient;
-    loss_ += PackLoss(batch, pack, ValuesOf(values), &gradient);
+    loss_ += PackLoss(batch, pack, Flat(values), &gradient);
     const at::Tensor slope =
         at::from_blob(gradient.data(), {static_cast<int64_t>(gradient.size())}, at::kFloat);
     head_.tensor.grad().view(-1).add_(hidden.t().mv(slope));

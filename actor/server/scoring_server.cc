@@ -15,8 +15,6 @@
 
 namespace ponder::actor {
 
-using Json = nlohmann::ordered_json;
-
 struct ScoringServer::State {
   State(const Options& o, const moe::ModelConfig& c) : options(o), config(c), pool(o.threads) {}
 
@@ -57,7 +55,7 @@ void ScoringServer::State::Score(const httplib::Request& request, httplib::Respo
     ++refused;
     return Answer(error, response);
   }
-  Json data = Json::array();
+  nlohmann::ordered_json data = nlohmann::ordered_json::array();
   for (const std::vector<int32_t>& sequence : call.sequences) {
     absl::MutexLock lock(&mutex);
     const absl::StatusOr<float> score = moe::ScoreSequence(*inference, sequence);
@@ -65,8 +63,9 @@ void ScoringServer::State::Score(const httplib::Request& request, httplib::Respo
       ++refused;
       return Answer(ToApiError(score.status()), response);
     }
-    data.push_back(
-        {{"index", data.size()}, {"object", "pooling"}, {"data", Json::array({*score})}});
+    data.push_back({{"index", data.size()},
+                    {"object", "pooling"},
+                    {"data", nlohmann::ordered_json::array({*score})}});
   }
   tokens += call.tokens;
   AnswerJson(Dump({{"id", absl::StrCat("pool-", created, "-", number)},

@@ -18,8 +18,8 @@ ponder_library(NAME moe TORCH
     layers/parameter_store.cc
     layers/rms_norm.cc
     layers/rotary_tables.cc
-    layers/row_norm.cc
     layers/shared_mlp.cc
     layers/value_head.cc
     router_loss.cc
+    layers/row_norm.cc
   DEPS ponder::model ponder::kernels ponder::comm absl::flat_hash_map absl::synchronization)

@@ -19,7 +19,7 @@
 #include "moe/kernels/sampling.h"
 
 namespace ponder::learner {
-namespace {
+namespace shared_value_test {
 
 std::vector<int64_t> All(const PolicyBatch& batch) {
   std::vector<int64_t> all(batch.sequences());
@@ -241,5 +241,5 @@ TEST(SharedValue, PpoLearnsAChainWithIt) {
   EXPECT_TRUE(statuses[0].ok()) << statuses[0];
 }
 
-}  // namespace
+}  // namespace shared_value_test
 }  // namespace ponder::learner

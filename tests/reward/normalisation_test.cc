@@ -9,7 +9,7 @@
 #include "gtest/gtest.h"
 
 namespace ponder::reward {
-namespace {
+namespace normalisation_test {
 
 // Mean and variance of `x` under the weights that the steps a_1, a_2, ... leave each number:
 // a_i (1 - a_{i+1}) (1 - a_{i+2}) ...
@@ -106,5 +106,5 @@ TEST(SourceNormaliser, GoesOnFromItsMoments) {
   }
 }
 
-}  // namespace
+}  // namespace normalisation_test
 }  // namespace ponder::reward

@@ -11,16 +11,15 @@
 namespace ponder::verifier {
 namespace {
 
-using Json = nlohmann::json;
-
 // The first choice of a reply that is not cut off.
-absl::StatusOr<Json> ChoiceOf(absl::string_view body) {
-  Json reply = Json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
+absl::StatusOr<nlohmann::json> ChoiceOf(absl::string_view body) {
+  nlohmann::json reply =
+      nlohmann::json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
   if (!reply.is_object() || !reply.contains("choices") || !reply["choices"].is_array() ||
       reply["choices"].empty()) {
     return absl::DataLossError("the reply has no choices");
   }
-  Json choice = std::move(reply["choices"][0]);
+  nlohmann::json choice = std::move(reply["choices"][0]);
   if (!choice.is_object()) return absl::DataLossError("the reply's choice is no object");
   const auto finish = choice.find("finish_reason");
   if (finish != choice.end() && *finish == "length")
@@ -29,7 +28,7 @@ absl::StatusOr<Json> ChoiceOf(absl::string_view body) {
 }
 
 absl::StatusOr<std::string> AnswerOf(const std::string& body) {
-  PONDER_ASSIGN_OR_RETURN(const Json choice, ChoiceOf(body));
+  PONDER_ASSIGN_OR_RETURN(const nlohmann::json choice, ChoiceOf(body));
   const auto message = choice.find("message");
   if (message == choice.end() || !message->is_object() || !message->contains("content") ||
       !(*message)["content"].is_string()) {
@@ -39,7 +38,7 @@ absl::StatusOr<std::string> AnswerOf(const std::string& body) {
 }
 
 // Where the last word begins, behind the last </think>; -1 if there is none.
-int64_t LastWord(const Json& tokens) {
+int64_t LastWord(const nlohmann::json& tokens) {
   int64_t word = -1;
   bool inside = false;
   for (size_t i = 0; i < tokens.size(); ++i) {
@@ -67,13 +66,13 @@ bool Begins(absl::string_view token, absl::string_view word) {
 }  // namespace
 
 absl::StatusOr<double> ReadProbabilityOfYes(absl::string_view reply) {
-  PONDER_ASSIGN_OR_RETURN(const Json choice, ChoiceOf(reply));
+  PONDER_ASSIGN_OR_RETURN(const nlohmann::json choice, ChoiceOf(reply));
   try {
-    const Json& tokens = choice.at("logprobs").at("content");
+    const nlohmann::json& tokens = choice.at("logprobs").at("content");
     const int64_t word = LastWord(tokens);
     if (word < 0) return absl::DataLossError("the reply has no answer");
     double yes = 0, no = 0;
-    for (const Json& one : tokens.at(static_cast<size_t>(word)).at("top_logprobs")) {
+    for (const nlohmann::json& one : tokens.at(static_cast<size_t>(word)).at("top_logprobs")) {
       const std::string& token = one.at("token").get_ref<const std::string&>();
       const double p = std::exp(one.at("logprob").get<double>());
       if (Begins(token, "YES")) yes += p;
@@ -84,7 +83,7 @@ absl::StatusOr<double> ReadProbabilityOfYes(absl::string_view reply) {
           "neither YES nor NO is among the words that the reply may end with");
     }
     return yes / (yes + no);
-  } catch (const Json::exception&) {
+  } catch (const nlohmann::json::exception&) {
     return absl::DataLossError(
         "the reply has no log-probs; the endpoint must serve logprobs and top_logprobs");
   }
@@ -98,17 +97,19 @@ absl::StatusOr<std::unique_ptr<HttpChatModel>> HttpChatModel::Create(Options opt
 
 absl::StatusOr<std::string> HttpChatModel::Post(const std::string& system, const std::string& user,
                                                 bool logprobs, absl::Time deadline) const {
-  Json body = {{"model", options_.model},
-               {"messages",
-                {{{"role", "system"}, {"content", system}}, {{"role", "user"}, {"content", user}}}},
-               {"temperature", 0},
-               {"max_tokens", options_.max_tokens}};
+  nlohmann::json body = {
+      {"model", options_.model},
+      {"messages",
+       {{{"role", "system"}, {"content", system}}, {{"role", "user"}, {"content", user}}}},
+      {"temperature", 0},
+      {"max_tokens", options_.max_tokens}};
   if (logprobs) {
     body["logprobs"] = true;
     body["top_logprobs"] = 20;
   }
   return endpoint_.Post("/chat/completions",
-                        body.dump(-1, ' ', false, Json::error_handler_t::replace), deadline);
+                        body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+                        deadline);
 }
 
 absl::StatusOr<std::string> HttpChatModel::Ask(const std::string& system, const std::string& user,

@@ -14,7 +14,6 @@
 namespace ponder::verifier {
 namespace {
 
-using Json = nlohmann::json;
 using Outcome = Verdict::Outcome;
 
 Verdict Make(Outcome outcome, absl::string_view detail, absl::string_view reason) {
@@ -36,10 +35,11 @@ const char* ResultOf(const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<PreferenceQuestion> ReadPreferenceQuestion(absl::string_view gold) {
-  const Json json = Json::parse(gold.begin(), gold.end(), nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json json =
+      nlohmann::json::parse(gold.begin(), gold.end(), nullptr, /*allow_exceptions=*/false);
   PreferenceQuestion question;
   try {
-    for (const Json& message : json.at("messages")) {
+    for (const nlohmann::json& message : json.at("messages")) {
       question.messages.push_back(
           {message.at("role").get<std::string>(), message.at("content").get<std::string>()});
     }
@@ -48,7 +48,7 @@ absl::StatusOr<PreferenceQuestion> ReadPreferenceQuestion(absl::string_view gold
       json.at("check").at("kind").get_to(question.check_kind);
       json.at("check").at("gold").get_to(question.check_gold);
     }
-  } catch (const Json::exception&) {
+  } catch (const nlohmann::json::exception&) {
     return absl::InvalidArgumentError(
         "the gold must be {\"messages\": [{\"role\", \"content\"}], \"reference\"?, "
         "\"check\"?: {\"kind\", \"gold\"}}, of texts");

@@ -8,12 +8,10 @@
 namespace ponder::verifier {
 namespace {
 
-using Json = nlohmann::json;
-
 // The number in {"data": [{"data": [x]}]}; of a list for each token, the last.
 absl::StatusOr<double> ScoreOf(const std::string& body) {
-  const Json reply = Json::parse(body, nullptr, /*allow_exceptions=*/false);
-  const Json* at = &reply;
+  const nlohmann::json reply = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json* at = &reply;
   if (at->is_object() && at->contains("data")) at = &(*at)["data"];
   if (at->is_array() && !at->empty()) at = &at->front();
   if (at->is_object() && at->contains("data")) at = &(*at)["data"];
@@ -34,14 +32,15 @@ absl::StatusOr<std::unique_ptr<HttpScoreModel>> HttpScoreModel::Create(Options o
 
 absl::StatusOr<double> HttpScoreModel::Score(const std::vector<Message>& messages,
                                              absl::Time deadline) const {
-  Json body = {{"messages", Json::array()}};
+  nlohmann::json body = {{"messages", nlohmann::json::array()}};
   for (const Message& message : messages) {
     body["messages"].push_back({{"role", message.role}, {"content", message.content}});
   }
   if (!options_.model.empty()) body["model"] = options_.model;
   PONDER_ASSIGN_OR_RETURN(
       const std::string reply,
-      endpoint_.Post("/pooling", body.dump(-1, ' ', false, Json::error_handler_t::replace),
+      endpoint_.Post("/pooling",
+                     body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
                      deadline));
   return ScoreOf(reply);
 }

@@ -18,7 +18,7 @@
 #include "tests/moe/reference_decoder.h"
 
 namespace ponder::actor {
-namespace {
+namespace scoring_server_test {
 
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
@@ -126,5 +126,5 @@ TEST(ScoringServer, WantsAScalarHead) {
             absl::StatusCode::kFailedPrecondition);
 }
 
-}  // namespace
+}  // namespace scoring_server_test
 }  // namespace ponder::actor

@@ -21,7 +21,7 @@
 #include "verifier/judge/preference_grader.h"
 
 namespace ponder::verifier {
-namespace {
+namespace preference_test {
 
 using Json = nlohmann::json;
 using Outcome = Verdict::Outcome;
@@ -240,5 +240,5 @@ TEST(HttpScoreModel, SpeaksTheProtocol) {
   EXPECT_TRUE(absl::IsUnavailable(ask().status()));
 }
 
-}  // namespace
+}  // namespace preference_test
 }  // namespace ponder::verifier
