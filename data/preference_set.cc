@@ -7,6 +7,7 @@
 #include "base/atomic_file.h"
 #include "base/philox.h"
 #include "base/status.h"
+#include "data/prompt_line.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder::data {
@@ -51,14 +52,6 @@ std::string WrongSolution(const Trace& trace, Rng& rng) {
   return Response(thought, wrong);
 }
 
-nlohmann::ordered_json MessagesJson(const std::vector<Message>& messages) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::array();
-  for (const Message& message : messages) {
-    json.push_back({{"role", message.role}, {"content", message.content}});
-  }
-  return json;
-}
-
 }  // namespace
 
 std::vector<Preference> MakePreferences(const TaskSet& set, uint64_t seed) {
@@ -84,12 +77,12 @@ std::vector<Preference> MakePreferences(const TaskSet& set, uint64_t seed) {
 absl::Status WritePreferenceFiles(const TaskSet& set, const std::string& folder, uint64_t seed) {
   std::string dialogues, preferences;
   for (const Trace& trace : set.train) {
-    nlohmann::ordered_json messages = MessagesJson(trace.prompt.messages);
+    nlohmann::ordered_json messages = MessagesToJson(trace.prompt.messages);
     messages.push_back({{"role", "assistant"}, {"content", Response(trace.thought, trace.answer)}});
     absl::StrAppend(&dialogues, nlohmann::ordered_json{{"messages", messages}}.dump(), "\n");
   }
   for (const Preference& preference : MakePreferences(set, seed)) {
-    const nlohmann::ordered_json json = {{"prompt", MessagesJson(preference.messages)},
+    const nlohmann::ordered_json json = {{"prompt", MessagesToJson(preference.messages)},
                                          {"chosen", preference.chosen},
                                          {"rejected", preference.rejected}};
     absl::StrAppend(&preferences, json.dump(), "\n");

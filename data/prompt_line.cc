@@ -107,14 +107,6 @@ absl::StatusOr<std::vector<Message>> Messages(const Json& object) {
   return messages;
 }
 
-nlohmann::ordered_json MessagesJson(const std::vector<Message>& messages) {
-  auto json = nlohmann::ordered_json::array();
-  for (const Message& message : messages) {
-    json.push_back({{"role", message.role}, {"content", message.content}});
-  }
-  return json;
-}
-
 absl::StatusOr<int32_t> Difficulty(const Json& object) {
   const auto found = object.find("difficulty");
   if (found == object.end() || found->is_null()) return 0;
@@ -130,7 +122,7 @@ absl::StatusOr<std::string> PreferenceGold(const Json& object, const Prompt& pro
   PONDER_ASSIGN_OR_RETURN(std::string given, Text(object, "gold", ""));
   const Json as_object = Json::parse(given, nullptr, /*allow_exceptions=*/false);
   if (as_object.is_object() && as_object.contains("messages")) return given;
-  nlohmann::ordered_json gold = {{"messages", MessagesJson(prompt.messages)}};
+  nlohmann::ordered_json gold = {{"messages", MessagesToJson(prompt.messages)}};
   if (!given.empty()) gold["reference"] = given;
   if (object.contains("check")) gold["check"] = object["check"];
   if (prompt.kind == "preference" && given.empty())
@@ -210,12 +202,20 @@ absl::StatusOr<Prompt> ParsePromptLine(absl::string_view line, int64_t line_numb
       "'reward_model' (verl)");
 }
 
+nlohmann::ordered_json MessagesToJson(const std::vector<Message>& messages) {
+  auto json = nlohmann::ordered_json::array();
+  for (const Message& message : messages) {
+    json.push_back({{"role", message.role}, {"content", message.content}});
+  }
+  return json;
+}
+
 nlohmann::ordered_json PromptToJson(const Prompt& prompt) {
   nlohmann::ordered_json object = {{"id", prompt.id}, {"kind", prompt.kind}};
   if (prompt.messages.size() == 1 && prompt.messages[0].role == "user") {
     object["prompt"] = prompt.messages[0].content;
   } else {
-    object["prompt"] = MessagesJson(prompt.messages);
+    object["prompt"] = MessagesToJson(prompt.messages);
   }
   object["gold"] = prompt.gold;
   object["source"] = prompt.source;

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -26,6 +27,9 @@ namespace ponder::data {
 // an index. `kind` is "math" unless it is given. InvalidArgument says what is wrong with the line
 // and what to do, not where the line is.
 absl::StatusOr<Prompt> ParsePromptLine(absl::string_view line, int64_t line_number);
+
+// [{"role", "content"}, ...]
+nlohmann::ordered_json MessagesToJson(const std::vector<Message>& messages);
 
 // Our own layout; ParsePromptLine reads its dump back to the same prompt.
 nlohmann::ordered_json PromptToJson(const Prompt& prompt);

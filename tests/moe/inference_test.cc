@@ -1,5 +1,6 @@
 #include "moe/inference.h"
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <deque>
