@@ -87,15 +87,15 @@ TEST_F(PipelineTest, RewardModelRejectionSamplingAndPpo) {
   std::string mixed;
   for (int i = 0; i < 6; ++i) {
     absl::StrAppend(&mixed, R"({"id": "m)", i, R"(", "prompt": "1+)", i, R"(=?", "gold": ")", i + 1,
-                    R"(", "source": "checked"})", "\n", R"({"id": "r)", i, R"(", "prompt": "2+)", i,
-                    R"(=?", "kind": "reward", "source": "liked"})", "\n");
+                    R"(", "source": "checked"})", "\n", R"({"id": "r)", i,
+                    R"(", "prompt": "1+1=?", "kind": "reward", "source": "liked"})", "\n");
   }
   Write("mixed.jsonl", mixed);
   std::vector<std::string> liked = RunArguments(
       "LIKED", {"rl.algorithm=ppo", "rl.value.shared_trunk=true", "rl.steps=4",
                 "rl.reward.normalise=standardise", "data.prompts=" + Path("mixed.jsonl"),
                 "verifier.reward_model=" + Path("RM/models/final")});
-  liked.insert(liked.end(), {"--model", Path("SFT/models/final")});
+  liked.insert(liked.end(), {"--model", Path("ONE/models/final")});  // it ends its thoughts
   Run(liked);
   double scored = 0, preference = 0;
   for (const Json& step : Metrics("LIKED", "rl_step")) {
