@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "moe/kernels/aligned_buffer.h"
+#include "moe/routing_record.h"
 #include "tests/moe/reference_decoder.h"
 
 namespace ponder::moe {
