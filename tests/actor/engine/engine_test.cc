@@ -298,7 +298,10 @@ TEST(Engine, PreemptedSequencesKeepTheirRouting) {
   auto engine = *Engine::Make(options, model, 1);
   std::vector<Engine::Request> requests;
   for (int64_t sample = 0; sample < 4; ++sample) {
-    for (const char* id : {"a", "b"}) requests.push_back(MakeRequest(id, sample, 70, 200));
+    for (const char* id : {"a", "b"}) {
+      requests.push_back(MakeRequest(id, sample, 70, 200));
+      requests.back().eos_tokens.clear();
+    }
   }
   const auto together = *GenerateAll(*engine, requests);
   EXPECT_GT(engine->stats().preemptions, 0);

@@ -61,7 +61,8 @@ class ScoringServerTest : public ::testing::Test {
     if (!result) return {};
     EXPECT_EQ(result->status, 200) << result->body;
     std::vector<float> scores;
-    for (const Json& one : Json::parse(result->body)["data"]) {
+    const Json reply = Json::parse(result->body);
+    for (const Json& one : reply["data"]) {
       EXPECT_EQ(one["object"], "pooling");
       EXPECT_EQ(one["index"], scores.size());
       scores.push_back(one["data"][0]);
