@@ -23,7 +23,7 @@ struct Message {
 // A question with a checkable answer. Immutable once loaded.
 struct Prompt {
   std::string id;                 // unique within a prompt set, never empty
-  std::string kind;               // which grader judges it: "math", "code", "choice", "puzzle", "judge"
+  std::string kind;  // which grader judges it: math, code, choice, puzzle, judge, reward or preference
   std::vector<Message> messages;  // what the model is shown
   std::string gold;               // ground truth; sent to the verifier, never shown to the model
   std::string source;             // data set it came from, for statistics
