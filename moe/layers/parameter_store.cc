@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -102,7 +103,7 @@ absl::Span<const float> ParameterStore::weights(bool expert) const {
 void ParameterStore::ZeroGradients() {
   for (bool expert : {false, true}) {
     const absl::Span<float> all = gradients(expert);
-    std::memset(all.data(), 0, all.size() * sizeof(float));
+    std::fill(all.begin(), all.end(), 0.0f);
   }
 }
 
