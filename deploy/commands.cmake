@@ -11,6 +11,7 @@ ponder_binary(NAME ponder
     eval_command.cc
     export_command.cc
     generate_command.cc
+    gguf_vocabulary.cc
     init_command.cc
     jsonl_filter.cc
     model_folder.cc
@@ -21,12 +22,12 @@ ponder_binary(NAME ponder
     run_command.cc
     run_data.cc
     run_folder.cc
+    run_processes.cc
     run_summary.cc
     serve_command.cc
     score_command.cc
     stop_signal.cc
     tokenize_command.cc
-    gguf_vocabulary.cc
   DEPS
     ponder::actor
     ponder::base

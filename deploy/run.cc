@@ -1,19 +1,12 @@
 #include "deploy/run.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <atomic>
-#include <cerrno>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 #include <set>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -27,6 +20,7 @@
 #include "deploy/model_shape.h"
 #include "deploy/run_data.h"
 #include "deploy/run_folder.h"
+#include "deploy/run_processes.h"
 #include "deploy/run_summary.h"
 #include "deploy/run_view.h"
 #include "deploy/stop_signal.h"
@@ -40,35 +34,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr absl::Duration kStartTimeout = absl::Seconds(60);
 constexpr absl::Duration kRefresh = absl::Milliseconds(100);  // of the view
-
-// A program of ours, beside the one that runs now.
-absl::StatusOr<std::string> Sibling(const std::string& name) {
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  const fs::path sibling = self.parent_path() / name;
-  if (error || !fs::exists(sibling, error)) {
-    return absl::NotFoundError(absl::StrCat(sibling.string(), " is missing; build it with `make build`"));
-  }
-  return sibling.string();
-}
-
-// A port that is free now. A child that is restarted must find its old port again, so it can't choose one itself.
-absl::StatusOr<int> FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return ErrnoStatus(errno, "can't open a socket");
-  absl::Cleanup closer = [fd] { close(fd); };
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  if (bind(fd, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
-      getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-    return ErrnoStatus(errno, "can't find a free port");
-  }
-  return ntohs(address.sin_port);
-}
 
 bool Exists(const std::string& path) {
   std::error_code error;
@@ -78,17 +44,21 @@ bool Exists(const std::string& path) {
 // A run under way. A machine; everything happens on the thread of Execute.
 class LocalRun {
  public:
-  LocalRun(RunFolder folder, v1::Config config, std::unique_ptr<MetricsLog> metrics, std::unique_ptr<Supervisor> supervisor)
+  LocalRun(RunFolder folder, v1::Config config, std::unique_ptr<MetricsLog> metrics,
+           std::unique_ptr<Supervisor> supervisor)
       : folder_(std::move(folder)),
         config_(std::move(config)),
         metrics_(std::move(metrics)),
         supervisor_(std::move(supervisor)),
-        view_([this] {
-          RunView::Options options = RunView::ForStdout(folder_.metrics());
-          std::error_code error;
-          options.begin = static_cast<int64_t>(fs::file_size(folder_.metrics(), error));
-          return options;
-        }(), std::cout) {}
+        processes_(folder_, config_, *supervisor_),
+        view_(
+            [this] {
+              RunView::Options options = RunView::ForStdout(folder_.metrics());
+              std::error_code error;
+              options.begin = static_cast<int64_t>(fs::file_size(folder_.metrics(), error));
+              return options;
+            }(),
+            std::cout) {}
 
   absl::Status Execute();
   void Stop() { stopping_ = true; }
@@ -96,22 +66,20 @@ class LocalRun {
  private:
   absl::Status PrepareDataOnce();
   absl::Status MakeModel(const std::string& folder);
-  absl::StatusOr<std::string> StartVerifier();
-  // Serves verifier.reward_model; its URL.
-  absl::StatusOr<std::string> StartRewardModel();
-  absl::Status StartActors(const std::string& learner, const std::string& verifier);
-  // Starts ponder-learner for a stage that makes the model `out`, unless an earlier life of the run has made it.
-  absl::Status StartLearner(const std::string& stage, const std::string& model, const std::string& out);
+  // Unless an earlier life of the run has made `out`.
+  absl::Status StartLearner(const std::string& stage, const std::string& model,
+                            const std::string& out);
   // Sees the stage to its end; the actors work meanwhile if there are any.
-  absl::Status RunStage(const std::string& stage, int64_t steps, const std::string& out, const std::string& verifier);
-  absl::StatusOr<std::vector<std::string>> LearnerCommand(const std::string& stage, const std::string& model,
-                                                          const std::string& out);
+  absl::Status RunStage(const std::string& stage, int64_t steps, const std::string& out,
+                        const std::string& verifier);
   absl::Status WaitForLearner();
   absl::Status NoteEvent(const ChildEvent& event);
-  absl::StatusOr<actor::EvalReport> Evaluate(const std::string& model_folder, const std::string& prompts_file,
-                                             int64_t max_prompts, const std::string& verifier);
+  absl::StatusOr<actor::EvalReport> Evaluate(const std::string& model_folder,
+                                             const std::string& prompts_file, int64_t max_prompts,
+                                             const std::string& verifier);
   // Once for each name in the life of the run; nothing without held-out prompts.
-  absl::Status EvaluateModel(const std::string& name, const std::string& model, const std::string& verifier);
+  absl::Status EvaluateModel(const std::string& name, const std::string& model,
+                             const std::string& verifier);
   absl::Status Conclude(const std::string& model, const std::string& verifier);
   absl::Status Refresh();
 
@@ -119,6 +87,7 @@ class LocalRun {
   const v1::Config config_;
   const std::unique_ptr<MetricsLog> metrics_;
   const std::unique_ptr<Supervisor> supervisor_;
+  RunProcesses processes_;
   RunView view_;
   absl::Time stage_started_;
   std::set<std::string> actors_given_up_;
@@ -134,7 +103,7 @@ absl::Status LocalRun::Execute() {
 
   PONDER_RETURN_IF_ERROR(PrepareDataOnce());
   if (from_scratch) PONDER_RETURN_IF_ERROR(MakeModel(initial));
-  PONDER_ASSIGN_OR_RETURN(const std::string verifier, StartVerifier());
+  PONDER_ASSIGN_OR_RETURN(const std::string verifier, processes_.StartVerifier());
   if (teaches) {
     PONDER_RETURN_IF_ERROR(EvaluateModel("before_sft", initial, verifier));
     PONDER_RETURN_IF_ERROR(StartLearner("sft", initial, start));
@@ -161,12 +130,14 @@ absl::Status LocalRun::PrepareDataOnce() {
   if (!dropped.empty()) {
     std::vector<std::string> ids;
     for (size_t i = 0; i < dropped.size() && i < 20; ++i) ids.push_back(dropped[i].id);
-    PONDER_RETURN_IF_ERROR(metrics_->Write({{"event", "prompts_dropped"},
-                                            {"count", dropped.size()},
-                                            {"max_prompt_tokens", config_.data().max_prompt_tokens()},
-                                            {"ids", ids}}));
+    PONDER_RETURN_IF_ERROR(
+        metrics_->Write({{"event", "prompts_dropped"},
+                         {"count", dropped.size()},
+                         {"max_prompt_tokens", config_.data().max_prompt_tokens()},
+                         {"ids", ids}}));
     view_.Print(absl::StrCat(dropped.size(), " prompts have more than data.max_prompt_tokens = ",
-                             config_.data().max_prompt_tokens(), " tokens and were left out, the first: ", ids[0]));
+                             config_.data().max_prompt_tokens(),
+                             " tokens and were left out, the first: ", ids[0]));
   }
   return WriteFileAtomic(done, "");
 }
@@ -178,100 +149,24 @@ absl::Status LocalRun::MakeModel(const std::string& folder) {
   return moe::SaveModel(folder, {shape, moe::InitWeights(shape, config_.seed())});
 }
 
-absl::StatusOr<std::string> LocalRun::StartRewardModel() {
-  ChildSpec child;
-  child.name = "reward";
-  PONDER_ASSIGN_OR_RETURN(const std::string program, Sibling("ponder"));
-  PONDER_ASSIGN_OR_RETURN(const int port, FreePort());
-  child.log_path = folder_.log(child.name);
-  child.port_file = folder_.port_file(child.name);
-  child.argv = {program, "serve", "--model", config_.verifier().reward_model(), "--listen",
-                absl::StrCat("127.0.0.1:", port), "--port-file", child.port_file};
-  child.max_restarts = 20;
-  PONDER_RETURN_IF_ERROR(supervisor_->Start(child));
-  PONDER_ASSIGN_OR_RETURN(const std::string address, supervisor_->WaitForPort(child.name, absl::Now() + kStartTimeout));
-  return absl::StrCat("http://", address);
-}
-
-absl::StatusOr<std::string> LocalRun::StartVerifier() {
-  if (!config_.verifier().address().empty()) return config_.verifier().address();
-  ChildSpec child;
-  child.name = "verifier";
-  PONDER_ASSIGN_OR_RETURN(const std::string program, Sibling("ponder-verifier"));
-  PONDER_ASSIGN_OR_RETURN(const int port, FreePort());
-  child.log_path = folder_.log(child.name);
-  child.port_file = folder_.port_file(child.name);
-  child.argv = {program, "serve", "--listen", absl::StrCat("127.0.0.1:", port), "--port-file", child.port_file,
-                "--threads", absl::StrCat(config_.verifier().threads()), "--code", "if-jailed"};
-  std::string reward_url = config_.verifier().reward_url();
-  if (!config_.verifier().reward_model().empty()) {
-    PONDER_ASSIGN_OR_RETURN(reward_url, StartRewardModel());
-  }
-  if (!reward_url.empty()) child.argv.insert(child.argv.end(), {"--reward-url", reward_url});
-  if (!config_.verifier().judge_url().empty()) {
-    child.argv.insert(child.argv.end(), {"--judge-url", config_.verifier().judge_url(), "--judge-model",
-                                         config_.verifier().judge_model()});
-  }
-  child.max_restarts = 20;
-  PONDER_RETURN_IF_ERROR(supervisor_->Start(child));
-  return supervisor_->WaitForPort(child.name, absl::Now() + kStartTimeout);
-}
-
-absl::Status LocalRun::StartActors(const std::string& learner, const std::string& verifier) {
-  PONDER_ASSIGN_OR_RETURN(const std::string program, Sibling("ponder"));
-  for (int64_t i = 0; i < config_.actor().count(); ++i) {
-    ChildSpec child;
-    child.name = absl::StrCat("actor.", i);
-    child.log_path = folder_.log(child.name);
-    child.argv = {program,  "actor",    "--learner", learner,          "--verifier", verifier,
-                  "--name", child.name, "--config",  folder_.config(), "--metrics",  folder_.metrics()};
-    child.max_restarts = 20;
-    PONDER_RETURN_IF_ERROR(supervisor_->Start(child));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<std::string>> LocalRun::LearnerCommand(const std::string& stage, const std::string& model,
-                                                                  const std::string& out) {
-  std::vector<std::string> command;
-  if (config_.learner().ranks() > 1) {
-    command = {"mpirun", "-n", absl::StrCat(config_.learner().ranks()), "--oversubscribe", "--bind-to", "none",
-               "--mca", "mpi_yield_when_idle", "1"};
-    if (getuid() == 0) command.push_back("--allow-run-as-root");
-  }
-  PONDER_ASSIGN_OR_RETURN(const std::string program, Sibling("ponder-learner"));
-  command.insert(command.end(), {program, stage, "--config", folder_.config(), "--run", folder_.root, "--model", model,
-                                 "--out", out, "--resume"});
-  if (stage == "rl") command.insert(command.end(), {"--port-file", folder_.port_file("learner")});
-  return command;
-}
-
-absl::Status LocalRun::StartLearner(const std::string& stage, const std::string& model, const std::string& out) {
-  if (Exists(out)) return absl::OkStatus();
-  ChildSpec child;
-  child.name = "learner";
-  child.log_path = folder_.log(child.name);
-  if (stage == "rl") child.port_file = folder_.port_file(child.name);
-  PONDER_ASSIGN_OR_RETURN(child.argv, LearnerCommand(stage, model, out));
-  return supervisor_->Start(child);
+absl::Status LocalRun::StartLearner(const std::string& stage, const std::string& model,
+                                    const std::string& out) {
+  return Exists(out) ? absl::OkStatus() : processes_.StartLearner(stage, model, out);
 }
 
 absl::Status LocalRun::RunStage(const std::string& stage, int64_t steps, const std::string& out,
                                 const std::string& verifier) {
   if (Exists(out)) return absl::OkStatus();  // done in an earlier life of the run
   stage_started_ = absl::Now();
-  PONDER_RETURN_IF_ERROR(metrics_->Write({{"event", "stage_start"}, {"stage", stage}, {"steps", steps}}));
-  if (stage == "rl") {
-    PONDER_ASSIGN_OR_RETURN(const std::string learner, supervisor_->WaitForPort("learner", absl::Now() + kStartTimeout));
-    PONDER_RETURN_IF_ERROR(StartActors(learner, verifier));
-  }
+  PONDER_RETURN_IF_ERROR(
+      metrics_->Write({{"event", "stage_start"}, {"stage", stage}, {"steps", steps}}));
+  if (stage == "rl") PONDER_RETURN_IF_ERROR(processes_.StartActors(verifier));
   PONDER_RETURN_IF_ERROR(WaitForLearner());
-  for (int64_t i = 0; stage == "rl" && i < config_.actor().count(); ++i) {
-    PONDER_RETURN_IF_ERROR(supervisor_->Stop(absl::StrCat("actor.", i)));
-  }
-  PONDER_RETURN_IF_ERROR(metrics_->Write({{"event", "stage_end"},
-                                          {"stage", stage},
-                                          {"seconds", absl::ToDoubleSeconds(absl::Now() - stage_started_)}}));
+  if (stage == "rl") PONDER_RETURN_IF_ERROR(processes_.StopActors());
+  PONDER_RETURN_IF_ERROR(
+      metrics_->Write({{"event", "stage_end"},
+                       {"stage", stage},
+                       {"seconds", absl::ToDoubleSeconds(absl::Now() - stage_started_)}}));
   return Refresh();
 }
 
@@ -281,16 +176,22 @@ absl::Status LocalRun::WaitForLearner() {
     const std::optional<ChildEvent> event = supervisor_->NextEvent(absl::Now() + kRefresh);
     if (!event.has_value()) continue;
     PONDER_RETURN_IF_ERROR(NoteEvent(*event));
-    if (event->name == "learner") {
+    if (event->name == RunProcesses::kLearner) {
       if (event->what == ChildEvent::What::kFinished) return absl::OkStatus();
       if (event->what == ChildEvent::What::kGaveUp) {
-        return absl::AbortedError(absl::StrCat(event->cause, "; go on with `ponder run --resume ", folder_.root, "`"));
+        return absl::AbortedError(
+            absl::StrCat(event->cause, "; go on with `ponder run --resume ", folder_.root, "`"));
       }
     } else if (event->what == ChildEvent::What::kGaveUp) {
-      actors_given_up_.insert(event->name);
-      if (event->name == "verifier" || static_cast<int64_t>(actors_given_up_.size()) == config_.actor().count()) {
-        return absl::AbortedError(absl::StrCat(event->cause, "; it died too often to be started again; mend it, then go "
-                                               "on with `ponder run --resume ", folder_.root, "`"));
+      const bool judges =
+          event->name == RunProcesses::kVerifier || event->name == RunProcesses::kReward;
+      if (!judges) actors_given_up_.insert(event->name);
+      if (judges || static_cast<int64_t>(actors_given_up_.size()) == config_.actor().count()) {
+        return absl::AbortedError(
+            absl::StrCat(event->cause,
+                         "; it died too often to be started again; mend it, then go "
+                         "on with `ponder run --resume ",
+                         folder_.root, "`"));
       }
     }
   }
@@ -310,13 +211,16 @@ absl::Status LocalRun::NoteEvent(const ChildEvent& event) {
 
 absl::Status LocalRun::Refresh() {
   if (stopping_) {
-    return absl::CancelledError(absl::StrCat("stopped; go on with `ponder run --resume ", folder_.root, "`"));
+    return absl::CancelledError(
+        absl::StrCat("stopped; go on with `ponder run --resume ", folder_.root, "`"));
   }
   return view_.Update();
 }
 
-absl::StatusOr<actor::EvalReport> LocalRun::Evaluate(const std::string& model_folder, const std::string& prompts_file,
-                                                     int64_t max_prompts, const std::string& verifier) {
+absl::StatusOr<actor::EvalReport> LocalRun::Evaluate(const std::string& model_folder,
+                                                     const std::string& prompts_file,
+                                                     int64_t max_prompts,
+                                                     const std::string& verifier) {
   data::PromptSetOptions limits;
   limits.max_prompt_tokens = config_.data().max_prompt_tokens();
   limits.system_prompt = config_.data().system_prompt();
@@ -336,34 +240,37 @@ absl::StatusOr<actor::EvalReport> LocalRun::Evaluate(const std::string& model_fo
   options.engine.threads = static_cast<int>(config_.learner().threads());
   options.engine.max_batch = config_.actor().max_batch();
   options.engine.kv_cache_mib = config_.actor().kv_cache_mib();
-  const auto link = actor::MakeGrpcVerifierLink({verifier, absl::Seconds(config_.verifier().deadline_seconds())});
+  const auto link =
+      actor::MakeGrpcVerifierLink({verifier, absl::Seconds(config_.verifier().deadline_seconds())});
   return actor::Evaluate(model, set.prompts, options, *link);
 }
 
-absl::Status LocalRun::EvaluateModel(const std::string& name, const std::string& model, const std::string& verifier) {
+absl::Status LocalRun::EvaluateModel(const std::string& name, const std::string& model,
+                                     const std::string& verifier) {
   PONDER_ASSIGN_OR_RETURN(const RunSummary known, Summarize(folder_));
   if (!Exists(folder_.eval_prompts()) || known.evaluated.count(name) > 0) return absl::OkStatus();
   const absl::Time start = absl::Now();
-  PONDER_ASSIGN_OR_RETURN(const actor::EvalReport report,
-                          Evaluate(model, folder_.eval_prompts(), config_.eval().max_prompts(), verifier));
+  PONDER_ASSIGN_OR_RETURN(
+      const actor::EvalReport report,
+      Evaluate(model, folder_.eval_prompts(), config_.eval().max_prompts(), verifier));
   nlohmann::ordered_json sources = nlohmann::ordered_json::object();
   for (const actor::EvalReport::Source& source : report.sources) {
     sources[source.name] = source.avg_at_k.value;
   }
   nlohmann::ordered_json line = {{"event", "eval"},
-                                          {"name", name},
-                                          {"accuracy", report.avg_at_k.value},
-                                          {"accuracy_low", report.avg_at_k.interval.low},
-                                          {"accuracy_high", report.avg_at_k.interval.high},
-                                          {"sources", sources},
-                                          {"greedy", report.greedy.value},
-                                          {"pass_at_k", report.pass_at.back().accuracy.value},
-                                          {"samples", report.samples},
-                                          {"prompts", report.prompts},
-                                          {"response_tokens", report.mean_response_tokens},
-                                          {"unparsable", report.unparsable},
-                                          {"errors", report.errors},
-                                          {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}};
+                                 {"name", name},
+                                 {"accuracy", report.avg_at_k.value},
+                                 {"accuracy_low", report.avg_at_k.interval.low},
+                                 {"accuracy_high", report.avg_at_k.interval.high},
+                                 {"sources", sources},
+                                 {"greedy", report.greedy.value},
+                                 {"pass_at_k", report.pass_at.back().accuracy.value},
+                                 {"samples", report.samples},
+                                 {"prompts", report.prompts},
+                                 {"response_tokens", report.mean_response_tokens},
+                                 {"unparsable", report.unparsable},
+                                 {"errors", report.errors},
+                                 {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}};
   if (report.scored > 0) line["mean_score"] = report.mean_score;
   PONDER_RETURN_IF_ERROR(metrics_->Write(line));
   return Refresh();
@@ -378,28 +285,36 @@ absl::Status LocalRun::Conclude(const std::string& model, const std::string& ver
       Evaluate(model, held_out ? folder_.eval_prompts() : folder_.train_prompts(), 3, verifier));
 
   std::string text = "\n";
-  const auto accuracy = [&](const char* when, const std::optional<double>& avg, const std::optional<double>& greedy) {
+  const auto accuracy = [&](const char* when, const std::optional<double>& avg,
+                            const std::optional<double>& greedy) {
     if (avg.has_value()) {
-      absl::StrAppendFormat(&text, "  %-11s %5.1f%% of sampled answers right (avg@%d), %5.1f%% greedily\n", when, 100 * *avg,
-                            config_.eval().samples(), 100 * greedy.value_or(0));
+      absl::StrAppendFormat(&text,
+                            "  %-11s %5.1f%% of sampled answers right (avg@%d), %5.1f%% greedily\n",
+                            when, 100 * *avg, config_.eval().samples(), 100 * greedy.value_or(0));
     }
   };
   if (held_out) absl::StrAppend(&text, "On held-out prompts:\n");
   accuracy("untrained", summary.accuracy_before, summary.greedy_before);
   accuracy("after SFT", summary.accuracy_sft, summary.greedy_sft);
   accuracy("after RL", summary.accuracy_rl, summary.greedy_rl);
-  absl::StrAppendFormat(&text, "%d RL steps on %d samples in %.0f s", summary.steps, summary.samples, summary.seconds_rl);
-  if (summary.seconds_sft > 0) absl::StrAppendFormat(&text, ", after %.0f s of SFT", summary.seconds_sft);
-  absl::StrAppend(&text, ".\n\nThree ", held_out ? "held-out" : "training", " prompts, as the model answers them now:\n");
+  absl::StrAppendFormat(&text, "%d RL steps on %d samples in %.0f s", summary.steps,
+                        summary.samples, summary.seconds_rl);
+  if (summary.seconds_sft > 0)
+    absl::StrAppendFormat(&text, ", after %.0f s of SFT", summary.seconds_sft);
+  absl::StrAppend(&text, ".\n\nThree ", held_out ? "held-out" : "training",
+                  " prompts, as the model answers them now:\n");
   for (const actor::EvalReport::Example& example : samples.examples) {
-    absl::StrAppend(&text, "  ", example.question, "  ", example.response, "  [", OutcomeName(example.verdict.outcome), "]\n");
+    absl::StrAppend(&text, "  ", example.question, "  ", example.response, "  [",
+                    OutcomeName(example.verdict.outcome), "]\n");
   }
-  const std::string binaries = fs::path(Sibling("ponder").value_or("ponder")).parent_path().string();
+  const std::string binaries =
+      fs::path(SiblingProgram("ponder").value_or("ponder")).parent_path().string();
   const std::string prompts = held_out ? folder_.eval_prompts() : folder_.train_prompts();
-  absl::StrAppend(&text, "\nThe model is in ", model, ". Try next:\n", "  ", binaries, "/ponder generate --model ", model,
-                  " --prompt \"", samples.examples.empty() ? "12+34+56=?" : samples.examples[0].question, "\"\n", "  ",
-                  binaries, "/ponder eval --model ", model, " --prompts ", prompts, " --samples 8\n",
-                  "  sqlite3 ", folder_.pool(), " \"select * from summary\"\n");
+  absl::StrAppend(&text, "\nThe model is in ", model, ". Try next:\n", "  ", binaries,
+                  "/ponder generate --model ", model, " --prompt \"",
+                  samples.examples.empty() ? "12+34+56=?" : samples.examples[0].question, "\"\n",
+                  "  ", binaries, "/ponder eval --model ", model, " --prompts ", prompts,
+                  " --samples 8\n", "  sqlite3 ", folder_.pool(), " \"select * from summary\"\n");
   view_.Print(text);
   return absl::OkStatus();
 }
@@ -414,7 +329,8 @@ absl::StatusOr<std::unique_ptr<LocalRun>> Open(const RunOptions& options) {
     PONDER_ASSIGN_OR_RETURN(config, LoadConfig(folder.config(), {}));
   } else {
     if (options.out.empty()) {
-      return absl::InvalidArgumentError("give the new run a folder with --out, or an old one with --resume");
+      return absl::InvalidArgumentError(
+          "give the new run a folder with --out, or an old one with --resume");
     }
     std::vector<std::string> overrides = options.overrides;
     // Absolute, as it is written down for every process and every resume.
@@ -426,7 +342,8 @@ absl::StatusOr<std::unique_ptr<LocalRun>> Open(const RunOptions& options) {
   }
   PONDER_ASSIGN_OR_RETURN(auto metrics, MetricsLog::Open(folder.metrics()));
   PONDER_ASSIGN_OR_RETURN(auto supervisor, Supervisor::Create({}));
-  return std::make_unique<LocalRun>(std::move(folder), std::move(config), std::move(metrics), std::move(supervisor));
+  return std::make_unique<LocalRun>(std::move(folder), std::move(config), std::move(metrics),
+                                    std::move(supervisor));
 }
 
 }  // namespace

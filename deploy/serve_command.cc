@@ -62,12 +62,8 @@ absl::Status RunServe(ServeOptions options) {
   actor::Engine::Options& engine = options.server.engine.engine;
   if (model.config.scalar_head) {
     actor::ScoringServer::Options scoring;
-    scoring.host = options.server.host;
-    scoring.port = options.server.port;
-    scoring.served_model = options.server.served_model;
-    scoring.connections = options.server.connections;
+    static_cast<actor::ServerOptions&>(scoring) = options.server;
     scoring.threads = engine.threads;
-    scoring.text = options.server.text;
     PONDER_ASSIGN_OR_RETURN(const auto server, actor::ScoringServer::Start(scoring, model));
     return ServeUntilStopped(options, *server, "/pooling");
   }

@@ -225,18 +225,23 @@ void AddFileOptions(CLI::App* command, Flags* flags) {
       ->capture_default_str();
 }
 
-void AddRewardOptions(CLI::App* command, Flags* flags) {
-  CLI::Option* url = command->add_option("--reward-url", flags->reward_model.url,
-                                         "serve kind reward with the reward model behind this "
-                                         "endpoint (http://host:port), as ponder serve's");
-  command->add_option("--reward-model", flags->reward_model.model, "the model's name there")
+// --NAME-url and what goes with it; the url, which the others need.
+struct EndpointFlags {
+  std::string *url, *model, *key_file;
+  double* timeout_seconds;
+};
+CLI::Option* AddEndpointOptions(CLI::App* command, const std::string& name, const char* what,
+                                const char* timeout, const EndpointFlags& flags) {
+  const std::string prefix = absl::StrCat("--", name);
+  CLI::Option* url = command->add_option(prefix + "-url", *flags.url, what);
+  command->add_option(prefix + "-model", *flags.model, "the model's name there")->needs(url);
+  command->add_option(prefix + "-key-file", *flags.key_file, "file with the endpoint's key")
       ->needs(url);
-  command->add_option("--reward-key-file", flags->reward_key_file, "file with the endpoint's key")
-      ->needs(url);
-  command->add_option("--reward-timeout", flags->reward_timeout_seconds, "seconds for one answer")
+  command->add_option(prefix + "-timeout", *flags.timeout_seconds, timeout)
       ->needs(url)
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  return url;
 }
 
 void AddGraderOptions(CLI::App* command, Flags* flags) {
@@ -247,30 +252,30 @@ void AddGraderOptions(CLI::App* command, Flags* flags) {
       "--accept-missing-layers", flags->accept_missing_layers,
       "judge programs although this machine lacks layers of the sandbox, and take the risk: they "
       "run as this process's user and may grow and disturb each other");
-  CLI::Option* url = command->add_option("--judge-url", flags->judge_model.url,
-                                         "serve kind judge with the model behind this "
-                                         "OpenAI-compatible endpoint (http://host:port/v1)");
-  command->add_option("--judge-model", flags->judge_model.model, "the model's name there")
-      ->needs(url);
-  command->add_option("--judge-key-file", flags->judge_key_file, "file with the endpoint's key")
-      ->needs(url);
-  command
-      ->add_option("--judge-timeout", flags->judge_timeout_seconds,
-                   "seconds for one answer, which is judged twice")
-      ->needs(url)
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  CLI::Option* judge = AddEndpointOptions(
+      command, "judge",
+      "serve kinds judge and preference with the model behind this OpenAI-compatible endpoint "
+      "(http://host:port/v1)",
+      "seconds for one answer, which is judged twice",
+      {&flags->judge_model.url, &flags->judge_model.model, &flags->judge_key_file,
+       &flags->judge_timeout_seconds});
   command
       ->add_option("--judge-canary-rate", flags->judge.canary_rate,
                    "known hacks put to the model, per answer judged")
-      ->needs(url)
+      ->needs(judge)
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command
       ->add_flag("--judge-math", flags->judge_math,
                  "ask the model too about answers of kind math that rules can't read")
-      ->needs(url);
-  AddRewardOptions(command, flags);
+      ->needs(judge);
+  AddEndpointOptions(
+      command, "reward",
+      "serve kind reward with the reward model behind this endpoint (http://host:port), as ponder "
+      "serve's",
+      "seconds for one answer",
+      {&flags->reward_model.url, &flags->reward_model.model, &flags->reward_key_file,
+       &flags->reward_timeout_seconds});
 }
 
 void AddServeOptions(CLI::App* serve, Flags* flags) {

@@ -23,7 +23,6 @@ namespace ponder::learner {
 namespace {
 
 constexpr char kModelFile[] = "adapter_model.safetensors";
-constexpr char kScalarHead[] = "score.weight";
 constexpr char kConfigFile[] = "adapter_config.json";
 
 // "q_proj" of "model.layers.0.self_attn.q_proj.weight"; "" of what is no matrix's weight.
@@ -67,7 +66,7 @@ absl::StatusOr<std::unique_ptr<LoraAdapters>> LoraAdapters::Make(const Options& 
   }
   lora->MakeGradients();
   for (const moe::Parameter& parameter : decoder.parameters()) {
-    if (parameter.name != kScalarHead) continue;
+    if (parameter.name != moe::kScalarHeadWeight) continue;
     // It starts from nothing: trained whole, as PEFT's modules_to_save.
     lora->parameters_.push_back(
         {absl::StrCat("base_model.model.", parameter.name), parameter.tensor, false});
@@ -161,7 +160,7 @@ std::vector<std::string> LoraAdapters::TargetNames() const {
   return {names.begin(), names.end()};
 }
 
-std::string LoraAdapters::OptimizerFile(AdamW& optimizer) const {
+moe::FolderFile LoraAdapters::OptimizerFile(AdamW& optimizer) const {
   std::vector<NamedTensor> tensors;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const AdamW::Moments& moments = optimizer.moments()[i];

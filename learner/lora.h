@@ -58,7 +58,7 @@ class LoraAdapters {
   absl::Status Load(const std::string& folder, AdamW* optimizer = nullptr);
   // Moments of the adapters, by name.
   static constexpr char kOptimizerFile[] = "adapter_optimizer.safetensors";
-  std::string OptimizerFile(AdamW& optimizer) const;
+  moe::FolderFile OptimizerFile(AdamW& optimizer) const;
 
  private:
   struct Adapter {

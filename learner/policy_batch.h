@@ -59,9 +59,10 @@ struct PolicyBatch {
     bool correct = false;
     bool included = true;
   };
-  // Appends what an actor sampled. With routing_slots, `routing` is of all its tokens but the last.
+  // Appends what an actor sampled. With routing_slots, `routed` are the experts of all
+  // its tokens but the last.
   void Append(const Rollout& rollout, const Outcome& outcome,
-              absl::Span<const uint16_t> routing = {});
+              absl::Span<const uint16_t> routed = {});
 };
 
 // Sequences of a batch packed for one forward pass that scores their response tokens.

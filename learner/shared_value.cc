@@ -15,7 +15,7 @@ namespace ponder::learner {
 namespace {
 
 moe::Parameter ZeroHead(int64_t hidden_size) {
-  moe::Parameter head{"score.weight", at::zeros({1, hidden_size}), false};
+  moe::Parameter head{moe::kScalarHeadWeight, at::zeros({1, hidden_size}), false};
   head.tensor.set_requires_grad(true);
   head.tensor.mutable_grad() = at::zeros({1, hidden_size});
   return head;
@@ -119,7 +119,7 @@ std::vector<NamedTensor> TensorsOf(const moe::Parameter& head, AdamW& optimizer)
 
 }  // namespace
 
-std::string SharedValue::File() { return TensorFile(TensorsOf(head_, optimizer_)); }
+moe::FolderFile SharedValue::File() { return TensorFile(TensorsOf(head_, optimizer_)); }
 
 absl::Status SharedValue::Load(const std::string& folder, const std::string& file) {
   return ReadTensorFile(folder, file, TensorsOf(head_, optimizer_));

@@ -1,5 +1,5 @@
-// SharedValue: the value model with the policy's trunk: a scalar head on the policy's own last hidden
-// state. The head learns from
+// SharedValue: the value model with the policy's trunk: a scalar head on the policy's own last
+// hidden state. The head learns from
 //
 //   coef * value loss (ValueLoss in learner/value_model.h)
 //
@@ -21,6 +21,7 @@
 #include "learner/mesh.h"
 #include "learner/policy_batch.h"
 #include "learner/value_model.h"
+#include "moe/checked_folder.h"
 #include "moe/decoder.h"
 
 namespace ponder::learner {
@@ -43,7 +44,7 @@ class SharedValue {
   absl::StatusOr<ValueModel::Report> UpdateHead(const PolicyBatch& batch,
                                                 absl::Span<const int64_t> chosen, double lr);
 
-  // --- for an update of the policy: Begin, then Loss for each micro-batch, then Step ---
+  // --- for an update of the policy: Begin, Loss for each micro-batch, Sum, Apply ---
   // `chosen`: all that the update trains on, on every rank.
   void Begin(const PolicyBatch& batch, absl::Span<const int64_t> chosen);
   // What to add to the policy's loss, a function of `hidden` [N, H] of the pack's rows and of the
@@ -55,7 +56,7 @@ class SharedValue {
 
   AdamW& optimizer() { return optimizer_; }
   // Head and moments, for a checkpoint.
-  std::string File();
+  moe::FolderFile File();
   absl::Status Load(const std::string& folder, const std::string& file);
 
  private:

@@ -11,13 +11,13 @@
 #include "absl/types/span.h"
 #include "base/check.h"
 #include "base/status.h"
-#include "moe/checked_folder.h"
-#include "moe/safetensors.h"
+#include "moe/checkpoint.h"
+#include "moe/model_files.h"
 #include "moe/weights.h"
 
 namespace ponder::learner {
 
-std::string TensorFile(const std::vector<NamedTensor>& tensors) {
+moe::FolderFile TensorFile(const std::vector<NamedTensor>& tensors) {
   WeightManifest manifest;
   auto blob = std::make_shared<std::vector<uint8_t>>();
   for (const NamedTensor& tensor : tensors) {
@@ -34,14 +34,13 @@ std::string TensorFile(const std::vector<NamedTensor>& tensors) {
   moe::ComputeChecksums(*blob, &manifest);
   const auto weights = moe::Weights::Make(std::move(manifest), std::move(blob));
   PONDER_CHECK(weights.ok(), weights.status().ToString());
-  return moe::SafetensorsBytes(**weights);
+  return moe::TensorsFile(*weights);
 }
 
 absl::Status ReadTensorFile(const std::string& folder, const std::string& name,
                             const std::vector<NamedTensor>& tensors) {
-  PONDER_ASSIGN_OR_RETURN(std::string bytes, moe::ReadCheckedFile(folder, name));
+  PONDER_ASSIGN_OR_RETURN(const auto file, moe::OpenTensors(folder, name));
   const std::string path = absl::StrCat(folder, "/", name);
-  PONDER_ASSIGN_OR_RETURN(const auto file, moe::ParseSafetensors(std::move(bytes), path));
   if (file->manifest().tensors.size() != tensors.size()) {
     return absl::DataLossError(absl::StrCat(path, ": has ", file->manifest().tensors.size(),
                                             " tensors, ", tensors.size(),
@@ -50,6 +49,7 @@ absl::Status ReadTensorFile(const std::string& folder, const std::string& name,
   for (const NamedTensor& tensor : tensors) {
     const absl::Status status = file->CopyF32(
         tensor.name, absl::MakeSpan(tensor.values.data_ptr<float>(), tensor.values.numel()));
+    if (absl::IsDataLoss(status)) return status;  // names the file
     if (!status.ok()) return absl::DataLossError(absl::StrCat(path, ": ", status.message()));
   }
   return absl::OkStatus();

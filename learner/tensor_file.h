@@ -1,4 +1,4 @@
-// Named tensors as the bytes of a safetensors file, and back.
+// Named tensors as a safetensors file of a checked folder, and back.
 #pragma once
 
 #include <string>
@@ -6,6 +6,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/status.h"
+#include "moe/checked_folder.h"
 
 namespace ponder::learner {
 
@@ -14,7 +15,7 @@ struct NamedTensor {
   at::Tensor values;  // contiguous float32
 };
 
-std::string TensorFile(const std::vector<NamedTensor>& tensors);
+moe::FolderFile TensorFile(const std::vector<NamedTensor>& tensors);
 
 // Fills in the tensors from a file of a checked folder that has these and no others. DataLoss: it
 // has not.

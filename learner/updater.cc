@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/status.h"
+#include "learner/forward.h"
 
 namespace ponder::learner {
 namespace {
@@ -104,8 +105,7 @@ absl::Status Updater::SetRouterLoss(const PolicyBatch& batch, absl::Span<const i
     for (const std::vector<int64_t>& sequences : share) {
       const SequencePack pack = PackSequences(batch, sequences);
       PONDER_RETURN_IF_ERROR(
-          decoder_.Forward({pack.tokens, pack.starts, pack.routing}, pack.rows, pack.targets, 1)
-              .status());
+          decoder_.Forward(PackedOf(pack, /*replay=*/true), pack.rows, pack.targets, 1).status());
     }
     moe::RouterStats router = decoder_.TakeRouterStats();
     PONDER_RETURN_IF_ERROR(SumRouter(&router));
@@ -145,10 +145,9 @@ absl::Status Updater::Accumulate(Kind kind, const PolicyBatch& batch,
                                  const Denominators& denominators, Report* report) {
   const SequencePack pack = PackSequences(batch, sequences);
   const bool values = kind == Kind::kPolicy && value_ != nullptr;
-  PONDER_ASSIGN_OR_RETURN(
-      const moe::TokenStats out,
-      decoder_.Forward({pack.tokens, pack.starts, pack.routing}, pack.rows, pack.targets,
-                       static_cast<float>(options_.temperature), values));
+  PONDER_ASSIGN_OR_RETURN(const moe::TokenStats out,
+                          decoder_.Forward(PackedOf(pack, /*replay=*/true), pack.rows, pack.targets,
+                                           static_cast<float>(options_.temperature), values));
   PolicyStats& stats = report->stats;
   const absl::Span<const float> logprob = ValuesOf(out.logprob);
   const absl::Span<const float> entropy = ValuesOf(out.entropy);

@@ -49,9 +49,9 @@ class TensorFinder {
           "], the config asks for [", absl::StrJoin(spec->shape, ", "), "]"));
     }
     TensorBytes bytes = InFile(files_, *tensor);
-    for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
-      if (tensor->spec.dtype != DTypeName(dtype)) continue;
-      spec->dtype = dtype;
+    const std::optional<DType> dtype = DTypeNamed(tensor->spec.dtype);
+    if (dtype.has_value() && *dtype != DType::kI64) {
+      spec->dtype = *dtype;
       return bytes;
     }
     if (tensor->spec.dtype == "F8_E4M3") {
@@ -145,16 +145,12 @@ absl::StatusOr<std::shared_ptr<const Weights>> OpenTensors(const std::string& fo
     TensorSpec spec;
     spec.name = tensor.spec.name;
     spec.shape = tensor.spec.shape;
-    bool known = false;
-    for (DType dtype : {DType::kF32, DType::kBF16, DType::kF16, DType::kI64}) {
-      if (tensor.spec.dtype != DTypeName(dtype)) continue;
-      spec.dtype = dtype;
-      known = true;
-    }
-    if (!known) {
+    const std::optional<DType> dtype = DTypeNamed(tensor.spec.dtype);
+    if (!dtype.has_value()) {
       return absl::DataLossError(absl::StrCat(files->path(0), ": tensor ", spec.name, " has dtype ",
                                               tensor.spec.dtype, ", not F32, BF16, F16 or I64"));
     }
+    spec.dtype = *dtype;
     manifest.tensors.push_back(std::move(spec));
     places.push_back(InFile(*files, tensor));
   }

@@ -21,20 +21,18 @@ std::string TypeText(const SafetensorsTensor& spec) {
 
 // Nothing for types that are compared as bytes.
 std::optional<std::vector<float>> Floats(const CheckpointFiles::Tensor& tensor) {
-  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
-    if (tensor.spec.dtype != DTypeName(dtype)) continue;
-    TensorSpec spec;
-    spec.dtype = dtype;
-    spec.shape = tensor.spec.shape;
-    int64_t elements = 1;
-    for (const int64_t size : spec.shape) elements *= size;
-    std::vector<float> values(static_cast<size_t>(elements));
-    TensorBytes bytes;
-    bytes.data = tensor.bytes;
-    CopyAsFloats(spec, bytes, /*first=*/0, absl::MakeSpan(values));
-    return values;
-  }
-  return std::nullopt;
+  const std::optional<DType> dtype = DTypeNamed(tensor.spec.dtype);
+  if (!dtype.has_value() || *dtype == DType::kI64) return std::nullopt;
+  TensorSpec spec;
+  spec.dtype = *dtype;
+  spec.shape = tensor.spec.shape;
+  int64_t elements = 1;
+  for (const int64_t size : spec.shape) elements *= size;
+  std::vector<float> values(static_cast<size_t>(elements));
+  TensorBytes bytes;
+  bytes.data = tensor.bytes;
+  CopyAsFloats(spec, bytes, /*first=*/0, absl::MakeSpan(values));
+  return values;
 }
 
 void CompareValues(const std::vector<float>& a, const std::vector<float>& b,

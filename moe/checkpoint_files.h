@@ -6,13 +6,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "moe/checked_folder.h"
 #include "moe/mapped_file.h"
@@ -29,8 +29,8 @@ class CheckpointFiles {
   struct Tensor {
     SafetensorsTensor spec;  // the name as in the file
     absl::Span<const uint8_t> bytes;
-    size_t file = 0;                 // in names()
-    absl::optional<uint32_t> crc32;  // of the bytes, where the folder has it
+    size_t file = 0;                // in names()
+    std::optional<uint32_t> crc32;  // of the bytes, where the folder has it
   };
 
   // NotFound: a file is missing. DataLoss: a header or the index does not hold. The message names

@@ -32,7 +32,6 @@ namespace {
 constexpr char kEmbedding[] = "model.embed_tokens.weight";
 constexpr char kFinalNorm[] = "model.norm.weight";
 constexpr char kHead[] = "lm_head.weight";
-constexpr char kScalarHead[] = "score.weight";
 
 // Runs `body`, which calls LibTorch, and turns what it throws into a status.
 template <typename Body>
@@ -127,7 +126,7 @@ Decoder::State::State(const ModelConfig& config, const Options& options, comm::G
   const ParameterView norm = store.View(kFinalNorm);
   final_norm.emplace(norm, config.rms_norm_eps, workspace);
   if (config.scalar_head) {
-    scalar_head.emplace(norm, config.rms_norm_eps, store.View(kScalarHead), workspace);
+    scalar_head.emplace(norm, config.rms_norm_eps, store.View(kScalarHeadWeight), workspace);
   } else {
     head.emplace(norm, config.rms_norm_eps,
                  store.View(config.tie_word_embeddings ? kEmbedding : kHead), workspace);

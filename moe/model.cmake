@@ -6,6 +6,5 @@ ponder_library(NAME model
     safetensors.cc scoring.cc shared_expert.cc tensor_values.cc weights.cc
     families/config_reader.cc families/deepseek.cc families/deepseek_v2.cc families/deepseek_v3.cc
     families/family.cc families/llama.cc families/mixtral.cc families/olmoe.cc
-    families/qwen2_moe.cc families/qwen3.cc families/qwen3_moe.cc safetensors_weights.cc tensor_reader.cc
-    routing_record.cc
+    families/qwen2_moe.cc families/qwen3.cc families/qwen3_moe.cc tensor_reader.cc routing_record.cc
   DEPS ponder::base ponder::kernels absl::span nlohmann_json::nlohmann_json)

@@ -16,6 +16,8 @@
 
 namespace ponder::moe {
 
+constexpr char kScalarHeadWeight[] = "score.weight";  // with ModelConfig::scalar_head
+
 enum class QkNorm {
   kNone,
   kPerHead,    // RMSNorm of each head's query and key (Qwen3)
@@ -40,7 +42,7 @@ struct ModelConfig {
   double rms_norm_eps = 1e-6;
   int64_t max_position_embeddings = 0;
   double initializer_range = 0.02;
-  int32_t eos_token_id = 0;                // the first of several; -1: none
+  int32_t eos_token_id = 0;                 // the first of several; -1: none
   std::vector<int32_t> more_eos_token_ids;  // the others
 
   // Attention.
@@ -66,9 +68,9 @@ struct ModelConfig {
   int64_t num_experts = 0;
   int64_t num_experts_per_tok = 0;
   int64_t moe_intermediate_size = 0;
-  int64_t first_k_dense_replace = 0;      // leading dense layers
-  int64_t decoder_sparse_step = 1;        // layers other than each step-th are dense
-  std::vector<int64_t> mlp_only_layers;   // dense layers, ascending
+  int64_t first_k_dense_replace = 0;            // leading dense layers
+  int64_t decoder_sparse_step = 1;              // layers other than each step-th are dense
+  std::vector<int64_t> mlp_only_layers;         // dense layers, ascending
   int64_t shared_expert_intermediate_size = 0;  // 0: none
   bool shared_expert_gate = true;               // sigmoid gate on the shared expert (Qwen2-MoE)
   std::string scoring_func = "softmax";         // or "sigmoid"
@@ -83,14 +85,15 @@ struct ModelConfig {
   int64_t fp8_block_rows = 128;
   int64_t fp8_block_columns = 128;
 
-  // The config.json that this came from, its dtype set to float32, unknown keys and all; empty for a
-  // config made here.
+  // The config.json that this came from, its dtype set to float32, unknown keys and all; empty for
+  // a config made here.
   std::string source_json;
 
   bool IsMoeLayer(int64_t layer) const;
   int64_t NumMoeLayers() const;
   bool IsMla() const { return kv_lora_rank > 0; }
-  // Takes no sequence longer than `positions`, which costs tables and caches less. The numbers stay.
+  // Takes no sequence longer than `positions`, which costs tables and caches less. The numbers
+  // stay.
   void LimitPositions(int64_t positions);
   // MLA runs absorbed: every query head reads the one latent [c_KV; k^R] as its key, c_KV as value.
   kernels::AttentionShape attention_shape() const;
@@ -109,9 +112,9 @@ struct ModelConfig {
   std::string ToJson() const;
   static absl::StatusOr<ModelConfig> FromJson(const std::string& json, const std::string& path);
 
-  // Every tensor of the model in the order of the forward pass, under the decoder's own names (those
-  // of Qwen2-MoE and DeepSeek's MLA); byte ranges laid out contiguously as `dtype`. Linear weights
-  // are [out, in].
+  // Every tensor of the model in the order of the forward pass, under the decoder's own names
+  // (those of Qwen2-MoE and DeepSeek's MLA); byte ranges laid out contiguously as `dtype`. Linear
+  // weights are [out, in].
   WeightManifest Layout(DType dtype = DType::kF32) const;
 };
 

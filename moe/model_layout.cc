@@ -107,7 +107,7 @@ WeightManifest ModelConfig::Layout(DType dtype) const {
   }
   layout.Add("model.norm.weight", {hidden_size});
   if (scalar_head) {
-    layout.Add("score.weight", {1, hidden_size});
+    layout.Add(kScalarHeadWeight, {1, hidden_size});
   } else if (!tie_word_embeddings) {
     layout.Add("lm_head.weight", {vocab_size, hidden_size});
   }

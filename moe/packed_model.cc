@@ -208,7 +208,7 @@ absl::StatusOr<std::shared_ptr<const PackedModel>> PackedModel::Make(ThreadPool&
   }
   packer.Vector("model.norm.weight", config.hidden_size, &packed->norm);
   if (config.scalar_head) {
-    packer.Weight("score.weight", config.hidden_size, 1, &packed->lm_head);
+    packer.Weight(kScalarHeadWeight, config.hidden_size, 1, &packed->lm_head);
   } else {
     packer.Weight(config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight",
                   config.hidden_size, config.vocab_size, &packed->lm_head);

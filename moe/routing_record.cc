@@ -16,6 +16,10 @@ RoutingShape RoutingShape::Of(const ModelConfig& config) {
   return shape;
 }
 
+int64_t RoutingShape::first_slot(int64_t layer) const {
+  return (std::lower_bound(layers.begin(), layers.end(), layer) - layers.begin()) * slots;
+}
+
 void WriteRouting(const RoutingShape& shape, int64_t index, const int32_t* experts,
                   uint8_t* token_record) {
   const int64_t bytes = shape.slot_bytes();

@@ -23,6 +23,8 @@ struct RoutingShape {
 
   static RoutingShape Of(const ModelConfig& config);
   int64_t token_slots() const { return static_cast<int64_t>(layers.size()) * slots; }
+  // Of the model's `layer`, among a token's slots.
+  int64_t first_slot(int64_t layer) const;
   int64_t slot_bytes() const { return experts > 256 ? 2 : 1; }
   int64_t token_bytes() const { return token_slots() * slot_bytes(); }
 };

@@ -186,4 +186,11 @@ std::string SafetensorsHeader(absl::Span<const SafetensorsTensor> tensors) {
   return bytes + text;
 }
 
+std::optional<DType> DTypeNamed(absl::string_view name) {
+  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16, DType::kI64}) {
+    if (name == DTypeName(dtype)) return dtype;
+  }
+  return std::nullopt;
+}
+
 }  // namespace ponder::moe

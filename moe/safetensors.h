@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,15 +29,13 @@ struct SafetensorsFile {
   uint64_t data_begin = 0;                 // of the data in the file
 };
 
-// Checks the header of a whole file before anything is allocated for its data: sizes, overlaps, gaps,
-// duplicate names. DataLoss names the tensor.
+// Checks the header of a whole file before anything is allocated for its data: sizes, overlaps,
+// gaps, duplicate names. DataLoss names the tensor.
 absl::StatusOr<SafetensorsFile> ParseSafetensorsHeader(absl::string_view file);
 // The bytes before the data. `tensors` lie one after another from 0.
 std::string SafetensorsHeader(absl::Span<const SafetensorsTensor> tensors);
 
-// A file as a blob of weights: F32, BF16, F16 and I64 alone. `path` is for messages.
-std::string SafetensorsBytes(const Weights& weights);
-absl::StatusOr<std::shared_ptr<const Weights>> ParseSafetensors(std::string bytes,
-                                                                const std::string& path);
+// The dtype that safetensors spells so; none of other programs' dtypes.
+std::optional<DType> DTypeNamed(absl::string_view name);
 
 }  // namespace ponder::moe

@@ -123,7 +123,7 @@ absl::StatusOr<size_t> Weights::Find(absl::string_view name) const {
 
 absl::Status Weights::Check(size_t i) const {
   const TensorBytes& place = places_[i];
-  const auto check = [&](absl::Span<const uint8_t> bytes, const absl::optional<uint32_t>& crc32) {
+  const auto check = [&](absl::Span<const uint8_t> bytes, const std::optional<uint32_t>& crc32) {
     if (!crc32.has_value()) return absl::OkStatus();
     return FolderChecksums::CheckBytes({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
                                        *crc32, place.what());

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -11,7 +12,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "base/types.h"
 #include "moe/mapped_file.h"
@@ -32,8 +32,8 @@ struct TensorBytes {
   const MappedFile* file = nullptr;
   absl::string_view path;
   absl::string_view name;
-  absl::optional<uint32_t> crc32;
-  absl::optional<uint32_t> scales_crc32;
+  std::optional<uint32_t> crc32;
+  std::optional<uint32_t> scales_crc32;
 
   bool is_fp8() const { return block_rows > 0; }
   // "PATH: tensor NAME", for messages.

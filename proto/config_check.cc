@@ -208,6 +208,18 @@ std::vector<Rule> Rules(const v1::Config& config) {
        "does not go with",
        "verifier.reward_model",
        "the run serves the model of the latter by itself; set one of them"},
+      {config.verifier().address().empty() ||
+           (config.verifier().reward_model().empty() && config.verifier().reward_url().empty() &&
+            config.verifier().judge_url().empty()),
+       {"verifier.reward_model", "verifier.reward_url", "verifier.judge_url"},
+       "does not go with",
+       "verifier.address",
+       "they are for a verifier of our own; tell them to the one that is there"},
+      {config.verifier().judge_url().empty() == config.verifier().judge_model().empty(),
+       {"verifier.judge_url", "verifier.judge_model"},
+       "go together",
+       "",
+       "an endpoint, and the name of its model"},
       {config.verifier().address().empty() || IsAddress(config.verifier().address()),
        {"verifier.address"},
        "must be host:port",

@@ -180,8 +180,7 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const Options& opt
   };
   PONDER_ASSIGN_OR_RETURN(state->engine, EngineThread::Start(engine, model));
   state->AddRoutes();
-  PONDER_RETURN_IF_ERROR(
-      state->server.Start({options.host, options.port, options.connections, options.max_body}));
+  PONDER_RETURN_IF_ERROR(state->server.Start(options));
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
 }
 

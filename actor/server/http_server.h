@@ -8,21 +8,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "actor/server/engine_thread.h"
-#include "data/model_text.h"
+#include "actor/server/server_options.h"
 
 namespace ponder::actor {
 
 // A machine; owns the port, the threads of its connections and the engine.
 class HttpServer {
  public:
-  struct Options {
-    std::string host = "127.0.0.1";
-    int port = 0;                // 0: any free one
-    std::string served_model;    // its name
-    int connections = 128;       // served at once, a thread each; more wait
-    int64_t max_body = 8 << 20;  // bytes of a call
+  struct Options : ServerOptions {
     EngineThread::Options engine;
-    std::shared_ptr<const data::ModelText> text = data::ByteText();  // of the model
   };
   // Unavailable: the port cannot be had. Else what EngineThread::Start says.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const Options& options,

@@ -26,7 +26,7 @@ Listener::~Listener() {
   Wait();
 }
 
-absl::Status Listener::Start(const Options& options) {
+absl::Status Listener::Start(const ServerOptions& options) {
   new_task_queue = [n = options.connections] {
     return new httplib::ThreadPool(static_cast<size_t>(n));
   };

@@ -9,22 +9,17 @@
 
 #include "absl/status/status.h"
 #include "actor/server/openai.h"
+#include "actor/server/server_options.h"
 
 namespace ponder::actor {
 
 // A machine; owns the port and the threads of its connections. Routes are added before Start.
 class Listener : public httplib::Server {
  public:
-  struct Options {
-    std::string host;
-    int port = 0;          // 0: any free one
-    int connections = 0;   // served at once, a thread each; more wait
-    int64_t max_body = 0;  // bytes of a call
-  };
   ~Listener() override;
 
   // Serves in a thread of its own. Unavailable: the port cannot be had.
-  absl::Status Start(const Options& options);
+  absl::Status Start(const ServerOptions& options);
   int port() const { return port_; }
   // From any thread.
   void Stop() { stop(); }

@@ -86,8 +86,7 @@ absl::StatusOr<std::unique_ptr<ScoringServer>> ScoringServer::Start(const Option
   PONDER_ASSIGN_OR_RETURN(auto packed, moe::PackModel(state->pool, model));
   state->inference = std::make_unique<moe::Inference>(state->pool, std::move(packed));
   state->AddRoutes();
-  PONDER_RETURN_IF_ERROR(
-      state->server.Start({options.host, options.port, options.connections, options.max_body}));
+  PONDER_RETURN_IF_ERROR(state->server.Start(options));
   return std::unique_ptr<ScoringServer>(new ScoringServer(std::move(state)));
 }
 

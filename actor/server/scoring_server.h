@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "data/model_text.h"
+#include "actor/server/server_options.h"
 #include "moe/checkpoint.h"
 
 namespace ponder::actor {
@@ -20,14 +20,8 @@ namespace ponder::actor {
 // One call is computed at a time. docs/engine.md tells the rest.
 class ScoringServer {
  public:
-  struct Options {
-    std::string host = "127.0.0.1";
-    int port = 0;                // 0: any free one
-    std::string served_model;    // its name
-    int connections = 128;       // served at once, a thread each; more wait
-    int64_t max_body = 8 << 20;  // bytes of a call
-    int threads = 1;             // of the computation
-    std::shared_ptr<const data::ModelText> text = data::ByteText();  // of the model
+  struct Options : ServerOptions {
+    int threads = 1;  // of the computation
   };
   // FailedPrecondition: the model has no scalar head. Unavailable: the port cannot be had.
   static absl::StatusOr<std::unique_ptr<ScoringServer>> Start(const Options& options,

@@ -8,8 +8,6 @@
 #include "nlohmann/json.hpp"
 
 namespace ponder::data {
-namespace {}  // namespace
-
 absl::StatusOr<SpecialFrame> SpecialFrame::FromJson(const std::optional<JsonNode>& node,
                                                     int64_t max_token_id) {
   SpecialFrame frame;

@@ -15,17 +15,6 @@
 #include "moe/routing_record.h"
 
 namespace ponder::moe {
-namespace {
-
-// Of a token's routing, the slots of layers below `layer`.
-int64_t SlotsBefore(const ModelConfig& config, int64_t layer) {
-  int64_t slots = 0;
-  for (int64_t l = 0; l < layer; ++l) slots += config.IsMoeLayer(l) * config.num_experts_per_tok;
-  return slots;
-}
-
-}  // namespace
-
 struct MoeBlock::Kept : Block::Saved {
   at::Tensor x;                  // [T, H]
   at::Tensor inv_rms;            // [T]
@@ -44,8 +33,8 @@ struct MoeBlock::Kept : Block::Saved {
 MoeBlock::MoeBlock(const ModelConfig& config, int64_t layer, const ParameterStore& parameters,
                    ExpertShard shard, ExpertExchange* exchange, Workspace& workspace)
     : layer_(layer),
-      routing_begin_(SlotsBefore(config, layer)),
-      routing_stride_(SlotsBefore(config, config.num_hidden_layers)),
+      routing_begin_(RoutingShape::Of(config).first_slot(layer)),
+      routing_stride_(RoutingShape::Of(config).token_slots()),
       workspace_(workspace),
       router_options_(config.router_options()),
       exchange_(exchange),

@@ -17,7 +17,6 @@ namespace ponder::moe {
 namespace {
 
 constexpr absl::string_view kExperts = ".mlp.experts.";
-constexpr absl::string_view kScalarHead = "score.weight";
 
 // The expert that a tensor belongs to, or -1.
 int64_t ExpertOf(absl::string_view name) {
@@ -42,7 +41,9 @@ ParameterStore::ParameterStore(const ModelConfig& config, ExpertShard shard, boo
   const auto owned = [&](int64_t expert) {
     return expert < 0 || (expert >= shard.first && expert < shard.first + shard.count);
   };
-  const auto trains = [&](const TensorSpec& spec) { return !frozen || spec.name == kScalarHead; };
+  const auto trains = [&](const TensorSpec& spec) {
+    return !frozen || spec.name == kScalarHeadWeight;
+  };
   int64_t sizes[2] = {0, 0}, trained[2] = {0, 0};
   for (const TensorSpec& spec : layout_.tensors) {
     const int64_t expert = ExpertOf(spec.name);

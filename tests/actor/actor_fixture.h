@@ -16,25 +16,11 @@
 #include "moe/checkpoint.h"
 #include "proto/verifier.grpc.pb.h"
 #include "tests/learner/pool_fixture.h"
+#include "tests/moe/tiny_config.h"
 
 namespace ponder::actor {
 
-inline moe::ModelConfig TinyConfig() {
-  moe::ModelConfig config;
-  config.vocab_size = 264;
-  config.hidden_size = 16;
-  config.num_hidden_layers = 1;
-  config.num_attention_heads = 2;
-  config.num_key_value_heads = 1;
-  config.head_dim = 8;
-  config.intermediate_size = config.moe_intermediate_size = 16;
-  config.num_experts = 4;
-  config.num_experts_per_tok = 2;
-  config.max_position_embeddings = 64;
-  config.initializer_range = 0.5;
-  config.eos_token_id = 256;
-  return config;
-}
+inline moe::ModelConfig TinyConfig() { return moe::TinyByteConfig(64); }
 
 inline std::shared_ptr<const moe::Weights> WeightsOf(const moe::ModelConfig& config,
                                                      int64_t version) {

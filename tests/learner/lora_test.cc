@@ -15,6 +15,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/atomic_file.h"
 #include "base/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -70,6 +71,14 @@ std::string Bytes(const moe::FolderFile& file) {
   return bytes;
 }
 
+// adapter_model.safetensors as a file of its own.
+absl::StatusOr<std::shared_ptr<const moe::Weights>> Reopened(const moe::FolderFiles& files) {
+  const std::string name = "adapter_model.safetensors";
+  PONDER_RETURN_IF_ERROR(
+      WriteFileAtomic(absl::StrCat(::testing::TempDir(), "/", name), Bytes(files.at(name))));
+  return moe::OpenTensors(::testing::TempDir(), name);
+}
+
 TEST(Lora, OnlyTheAdaptersAreTrainedAndTheMergedModelIsBasePlusAdapter) {
   const auto statuses = OnFrozenRank([](TestRank& rank) -> absl::Status {
     const Tensors base = Copy(rank.decoder->parameters());
@@ -86,8 +95,7 @@ TEST(Lora, OnlyTheAdaptersAreTrainedAndTheMergedModelIsBasePlusAdapter) {
 
     // From the file, as another program reads it.
     const moe::FolderFiles files = lora.Files();
-    const auto file =
-        moe::ParseSafetensors(Bytes(files.at("adapter_model.safetensors")), "adapter");
+    const auto file = Reopened(files);
     if (!file.ok()) return file.status();
     int adapted = 0;
     for (const auto& [name, merged] : Copy(rank.decoder->parameters())) {
@@ -279,8 +287,7 @@ TEST(Lora, OnlyAdaptersHaveGradientsAndMomentsAndTheyAreFew) {
 TEST(Lora, FilesAreAsPeftLaysThemOut) {
   const auto statuses = OnFrozenRank([](TestRank& rank) -> absl::Status {
     const moe::FolderFiles files = MakeLora(*rank.decoder)->Files();
-    const auto file =
-        moe::ParseSafetensors(Bytes(files.at("adapter_model.safetensors")), "adapter");
+    const auto file = Reopened(files);
     if (!file.ok()) return file.status();
     std::map<std::string, std::vector<int64_t>> shapes;
     for (const TensorSpec& spec : (*file)->manifest().tensors) shapes[spec.name] = spec.shape;

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "moe/inference.h"
 #include "moe/model_files.h"
+#include "moe/safetensors.h"
 #include "moe/tensor_reader.h"
 
 namespace ponder::moe {
@@ -229,15 +230,20 @@ std::string FileWith(const std::string& header, size_t data) {
   return bytes + header + std::string(data, 'x');
 }
 
+// Of x.safetensors with these bytes.
+absl::StatusOr<std::shared_ptr<const Weights>> Opened(const std::string& bytes) {
+  const std::string folder = ::testing::TempDir();
+  PONDER_RETURN_IF_ERROR(WriteFileAtomic(absl::StrCat(folder, "/x.safetensors"), bytes));
+  return OpenTensors(folder, "x.safetensors");
+}
+
 TEST(Safetensors, ReadsWhatOtherProgramsWrite) {
   // Any order of names, metadata, padding spaces, a scalar, an empty tensor.
-  const auto weights = ParseSafetensors(
-      FileWith(
-          R"({"b":{"dtype":"F16","shape":[2,2],"data_offsets":[8,16]},"__metadata__":{"k":"v"},)"
-          R"("a":{"dtype":"I64","shape":[],"data_offsets":[0,8]},)"
-          R"("c":{"dtype":"F32","shape":[0,3],"data_offsets":[16,16]}}   )",
-          16),
-      "x.safetensors");
+  const auto weights = Opened(FileWith(
+      R"({"b":{"dtype":"F16","shape":[2,2],"data_offsets":[8,16]},"__metadata__":{"k":"v"},)"
+      R"("a":{"dtype":"I64","shape":[],"data_offsets":[0,8]},)"
+      R"("c":{"dtype":"F32","shape":[0,3],"data_offsets":[16,16]}}   )",
+      16));
   ASSERT_TRUE(weights.ok()) << weights.status();
   EXPECT_EQ((*weights)->manifest().tensors[0].name, "a");
   EXPECT_EQ((*weights)->manifest().tensors[1].shape, (std::vector<int64_t>{2, 2}));
@@ -250,7 +256,7 @@ TEST(Safetensors, RefusesHostileHeaders) {
                         offsets, "}");
   };
   const std::string good = tensor("a", "[2]", "[0,8]");
-  ASSERT_TRUE(ParseSafetensors(FileWith("{" + good + "}", 8), "x").ok());
+  ASSERT_TRUE(Opened(FileWith("{" + good + "}", 8)).ok());
   const std::vector<std::string> bad = {
       "",
       "abc",
@@ -276,20 +282,22 @@ TEST(Safetensors, RefusesHostileHeaders) {
       FileWith(std::string(100000, '['), 8),
   };
   for (size_t i = 0; i < bad.size(); ++i) {
-    const absl::Status status = ParseSafetensors(bad[i], "x.safetensors").status();
+    const absl::Status status = Opened(bad[i]).status();
     EXPECT_TRUE(absl::IsDataLoss(status)) << "case " << i << ": " << status;
     EXPECT_THAT(status.message(), HasSubstr("x.safetensors")) << i;
   }
 }
 
 TEST(Safetensors, CutOrFlippedHeadersNeverCrash) {
-  const std::string good = SafetensorsBytes(*SmallModel(1).weights);
+  const FolderFile file = TensorsFile(SmallModel(1).weights);
+  std::string good = file.text;
+  for (const auto part : file.parts) good.append(part.begin(), part.end());
   const size_t header_end = good.find('}', 0) + 600;
   for (size_t at = 0; at < header_end; ++at) {
     std::string bad = good;
     bad[at] = static_cast<char>(bad[at] ^ (1 << at % 7));
-    ParseSafetensors(bad, "x").status().IgnoreError();  // an error or another valid file
-    EXPECT_FALSE(ParseSafetensors(good.substr(0, at), "x").ok());
+    ParseSafetensorsHeader(bad).status().IgnoreError();  // an error or another valid file
+    EXPECT_FALSE(ParseSafetensorsHeader(good.substr(0, at)).ok());
   }
 }
 

@@ -215,6 +215,18 @@ TEST(Config, ValuesThatMustFitEachOther) {
                 StartsWith(absl::StrCat("--set ", clash.override, ": key ")));
     EXPECT_THAT(Error("", {clash.override}), HasSubstr(clash.error));
   }
+  // What a run's own verifier is to ask is not lost on another's.
+  for (const char* key : {"reward_model=rm", "reward_url=http://h:1"}) {
+    EXPECT_THAT(Error("", {"verifier.address=h:1", absl::StrCat("verifier.", key)}),
+                HasSubstr("does not go with verifier.address = \"h:1\""));
+  }
+  EXPECT_THAT(Error("", {"verifier.address=h:1", "verifier.judge_url=http://h:2",
+                         "verifier.judge_model=m"}),
+              HasSubstr("does not go with verifier.address"));
+  EXPECT_THAT(Error("", {"verifier.judge_model=m"}),
+              HasSubstr("verifier.judge_url = \"\" + verifier.judge_model = \"m\" go together"));
+  EXPECT_THAT(Error("", {"verifier.reward_model=rm", "verifier.reward_url=http://h:1"}),
+              HasSubstr("does not go with verifier.reward_model = \"rm\""));
   EXPECT_THAT(
       Error("learner:\n  ranks: 3\n  expert_parallel: 3\n"),
       StartsWith("x.yaml:3: key learner.expert_parallel = 3 must divide model.num_experts = 8: "));

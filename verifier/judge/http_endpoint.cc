@@ -20,8 +20,9 @@ absl::StatusOr<HttpEndpoint> HttpEndpoint::Create(const std::string& url, const 
                                                   const std::string& whose) {
   absl::string_view rest = url;
   if (!absl::ConsumePrefix(&rest, "http://") && !absl::ConsumePrefix(&rest, "https://")) {
-    return absl::InvalidArgumentError(absl::StrCat("'", url, "' is no URL of ", whose,
-                                                   ": give http://host:port/v1 or https://..."));
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", url, "' is no URL of ", whose,
+                     ": give http://host:port, https://... or one with a path"));
   }
   const size_t slash = rest.find('/');
   const size_t scheme = url.size() - rest.size();

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/status.h"
+#include "data/prompt_line.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder::verifier {
@@ -32,15 +33,12 @@ absl::StatusOr<std::unique_ptr<HttpScoreModel>> HttpScoreModel::Create(Options o
 
 absl::StatusOr<double> HttpScoreModel::Score(const std::vector<Message>& messages,
                                              absl::Time deadline) const {
-  nlohmann::json body = {{"messages", nlohmann::json::array()}};
-  for (const Message& message : messages) {
-    body["messages"].push_back({{"role", message.role}, {"content", message.content}});
-  }
+  nlohmann::ordered_json body = {{"messages", data::MessagesToJson(messages)}};
   if (!options_.model.empty()) body["model"] = options_.model;
   PONDER_ASSIGN_OR_RETURN(
       const std::string reply,
       endpoint_.Post("/pooling",
-                     body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+                     body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
                      deadline));
   return ScoreOf(reply);
 }

@@ -20,29 +20,13 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/moe/reference_decoder.h"
+#include "tests/moe/tiny_config.h"
 
 namespace ponder::actor {
 namespace http_server_test {
 
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
-
-moe::ModelConfig ServedConfig() {
-  moe::ModelConfig config;
-  config.vocab_size = 264;
-  config.hidden_size = 16;
-  config.num_hidden_layers = 1;
-  config.num_attention_heads = 2;
-  config.num_key_value_heads = 1;
-  config.head_dim = 8;
-  config.intermediate_size = config.moe_intermediate_size = 16;
-  config.num_experts = 4;
-  config.num_experts_per_tok = 2;
-  config.max_position_embeddings = 256;
-  config.initializer_range = 0.5;
-  config.eos_token_id = 256;
-  return config;
-}
 
 // The data of server-sent events.
 std::vector<Json> Events(const std::string& body, bool* done) {
@@ -114,7 +98,7 @@ class HttpServerTest : public ::testing::Test {
     return "none";
   }
 
-  const moe::Model model_ = moe::RandomModel(ServedConfig(), 7);
+  const moe::Model model_ = moe::RandomModel(moe::TinyByteConfig(256), 7);
   std::unique_ptr<HttpServer> server_;
 };
 

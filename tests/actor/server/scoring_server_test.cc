@@ -16,6 +16,7 @@
 #include "moe/scoring.h"
 #include "nlohmann/json.hpp"
 #include "tests/moe/reference_decoder.h"
+#include "tests/moe/tiny_config.h"
 
 namespace ponder::actor {
 namespace scoring_server_test {
@@ -24,18 +25,7 @@ using ::testing::HasSubstr;
 using Json = nlohmann::json;
 
 moe::Model RewardModel() {
-  moe::ModelConfig config;
-  config.vocab_size = 264;
-  config.hidden_size = 16;
-  config.num_hidden_layers = 1;
-  config.num_attention_heads = 2;
-  config.num_key_value_heads = 1;
-  config.head_dim = 8;
-  config.intermediate_size = config.moe_intermediate_size = 16;
-  config.num_experts = 4;
-  config.num_experts_per_tok = 2;
-  config.max_position_embeddings = 128;
-  config.eos_token_id = 256;
+  moe::ModelConfig config = moe::TinyByteConfig(128);
   config.scalar_head = true;
   return moe::RandomModel(config, 9);
 }
