@@ -1,3 +1,4 @@
+# Tests of ponder::objective and ponder::learner.
 ponder_test(NAME learner_objective
   SOURCES advantage_test.cc objective_test.cc policy_batch_test.cc policy_loss_test.cc recipes_learn_test.cc schedule_test.cc
     ${PROJECT_SOURCE_DIR}/deploy/recipe.cc
