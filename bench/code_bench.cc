@@ -134,6 +134,7 @@ int Lines(const std::string& path, int threads) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::cout << std::unitbuf;  // a long run is followed through a pipe
   std::string lines;
   int threads = 2;
   for (int i = 1; i + 1 < argc; i += 2) {

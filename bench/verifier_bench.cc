@@ -220,6 +220,7 @@ void UnderAttack(const std::vector<Case>& cases) {
 
 int main(int argc, char** argv) {
   using namespace ponder::verifier;  // NOLINT
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a long run is followed through a pipe
   const int64_t hostile = argc > 1 ? std::atoll(argv[1]) : 100'000;
   const auto gsm8k = Load("gsm8k_answers.jsonl"), math = Load("math.jsonl");
   Throughput("math_gsm8k", gsm8k);

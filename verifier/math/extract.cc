@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
+#include "verifier/math/latex_commands.h"
 #include "verifier/math/parser.h"
 #include "verifier/math/prose.h"
 
@@ -33,6 +34,35 @@ size_t MatchBrace(absl::string_view text, size_t open) {
     }
   }
   return npos;
+}
+
+// Whether a box only keeps a place: spaces, blanks, \phantom{2}, a question mark.
+bool IsPlaceholder(absl::string_view content) {
+  while (!content.empty()) {
+    if (content[0] == '\\') {
+      size_t end = 1;
+      while (end < content.size() && absl::ascii_isalpha(content[end])) ++end;
+      const absl::string_view name = content.substr(1, end - 1);
+      if (IsDroppedWithArgument(name) && end < content.size() && content[end] == '{') {
+        const size_t close = MatchBrace(content, end);
+        if (close == npos) return false;
+        end = close + 1;
+      } else if (name == "quad" || name == "qquad") {
+        // a space
+      } else if (name.empty() && content.size() > 1 &&
+                 absl::StrContains(" ,;:!_", content.substr(1, 1))) {
+        end = 2;
+      } else {
+        return false;
+      }
+      content.remove_prefix(end);
+    } else if (absl::StrContains(" \t\n~_?", content.substr(0, 1))) {
+      content.remove_prefix(1);
+    } else {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace
@@ -60,7 +90,7 @@ Extraction FindBoxes(absl::string_view text) {
     found.source = AnswerSource::kBoxed;
     const absl::string_view content =
         absl::StripAsciiWhitespace(text.substr(open + 1, close - open - 1));
-    if (content.empty() || !seen.insert(content).second || seen.size() > kMaxBoxes) continue;
+    if (IsPlaceholder(content) || !seen.insert(content).second || seen.size() > kMaxBoxes) continue;
     found.answers.emplace_back(content);
   }
   return found;

@@ -35,7 +35,8 @@ struct Extraction {
 Extraction ExtractAnswer(absl::string_view response);
 
 // Every \boxed{...} and \fbox{...}, each different content once; a box inside another one is part
-// of it. kNone, kBoxed or kUnclosedBox.
+// of it; one that only keeps a place (\phantom{2}, ?, ___) has no content. kNone, kBoxed or
+// kUnclosedBox.
 Extraction FindBoxes(absl::string_view text);
 
 // If `text` starts with a phrase that announces an answer ("answer is"), leaves what follows.

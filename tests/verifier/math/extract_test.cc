@@ -35,6 +35,15 @@ TEST(Extract, KeepsEachDifferentBoxOnce) {
   EXPECT_THAT(ExtractAnswer(R"(\boxed{})").answers, ElementsAre());
 }
 
+TEST(Extract, PassesOverBoxesThatOnlyKeepAPlace) {
+  Expect(R"(solve $3 = x + \boxed{\phantom{2}}$: it is $\boxed{4}$)", AnswerSource::kBoxed, "4");
+  Expect(R"($\boxed{\,\quad\hspace{1cm}}$, $\boxed{?}$, $\boxed{\_\_ __}$; \boxed{-1})",
+         AnswerSource::kBoxed, "-1");
+  Expect(R"(\boxed{\color{red}5})", AnswerSource::kBoxed, R"(\color{red}5)");
+  Expect(R"(\boxed{5?})", AnswerSource::kBoxed, "5?");
+  Expect(R"(\boxed{?})", AnswerSource::kBoxed, "");
+}
+
 TEST(Extract, PrefersBoxToHashesToTagToPhraseToLastLine) {
   Expect("The answer is 3\n#### 4\n\\boxed{5}\n6", AnswerSource::kBoxed, "5");
   Expect("The answer is 3\n#### 4\n<answer>6</answer>", AnswerSource::kHashes, "4");
