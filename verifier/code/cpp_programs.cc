@@ -27,9 +27,11 @@ constexpr absl::string_view kServe = R"cpp(
   template <class R, class... A, class Function>
   void ServeCalls(Function function) {
     while (true) {
-      std::string reply;
+      std::string question, reply;
       try {
-        const std::string request = Receive(3);
+        std::string request = Receive(3);
+        question = request.substr(0, kQuestionBytes);
+        request.erase(0, kQuestionBytes);
         const Value value = Parser(request).Parse();
         Expect(value.items.size() == 3);
         auto arguments = Get<std::tuple<std::decay_t<A>...>>(value.items[1]);
@@ -41,7 +43,7 @@ constexpr absl::string_view kServe = R"cpp(
       } catch (...) {
         reply = "et2:s12:RuntimeErrors9:exception";
       }
-      Send(4, reply);
+      Send(4, question + reply);
     }
   }
   template <class R, class... A>
@@ -66,7 +68,6 @@ constexpr absl::string_view kServe = R"cpp(
 )cpp";
 
 constexpr absl::string_view kDrive = R"cpp(
-#include <poll.h>
 #include <signal.h>
   namespace ponder_wire {
   // What the answer returned: equal to a value of its type alone.
@@ -109,26 +110,29 @@ constexpr absl::string_view kDrive = R"cpp(
   };
   // An answer that has ended is found by a failing write, not by a signal.
   inline const auto kIgnoresPipeSignal = signal(SIGPIPE, SIG_IGN);
-  // Nobody answers before the question.
-  inline void ExpectSilence() {
-    pollfd replies = {3, POLLIN, 0};
-    Expect(poll(&replies, 1, 0) == 0 || (replies.revents & POLLIN) == 0);
+  inline std::string NewQuestion() {
+    std::random_device random;  // the system's, not to be foretold
+    char text[kQuestionBytes + 1];
+    snprintf(text, sizeof(text), "%08x%08x", random(), random());
+    return text;
   }
   struct Function {
     const char* name;
     template <class... A>
     Reply operator()(const A&... argument) const {
-      std::string request = "t3:";
+      // Nobody answers before the question: a reply begins as its request did.
+      const std::string question = NewQuestion();
+      std::string request = question + "t3:";
       PutText(request, name);
       request += "l" + std::to_string(sizeof...(A)) + ":";
       (Put(request, argument), ...);
       request += "d0:";
       try {
-        ExpectSilence();
         Send(4, request);
         const std::string reply = Receive(3);
-        if (reply.empty() || reply[0] != 'o') _exit(74);
-        const std::string payload = reply.substr(1);
+        Expect(reply.compare(0, kQuestionBytes, question) == 0);
+        if (reply[kQuestionBytes] != 'o') _exit(74);
+        const std::string payload = reply.substr(kQuestionBytes + 1);
         return Reply(Parser(payload).Parse());
       } catch (const Lost&) {
         _exit(73);

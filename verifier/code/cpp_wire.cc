@@ -7,6 +7,7 @@ namespace {
 constexpr absl::string_view kWire = R"cpp(
 #include <unistd.h>
   namespace ponder_wire {
+  constexpr size_t kQuestionBytes = 16;  // how a request and its reply begin
   struct Mismatch {};  // a value of another type
   struct Lost {};      // the other process is gone
   template <class T, template <class...> class C>

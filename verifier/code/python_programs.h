@@ -6,9 +6,10 @@
 //   s<bytes>:<utf-8>  b<bytes>:<raw>
 //   l<n>:  t<n>:  e<n>:  z<n>:  d<n>:    list, tuple, set, frozenset, dict (keys and values in
 //   turn) x<bytes>:<type name>       anything else, subclasses of the above among them
-// A request is t3:<name><list of arguments><dict of keyword arguments>; a reply is 'o' and a value,
-// or 'e' and the exception's type and message. Only the types are trusted, never their behaviour:
-// what arrives is built of plain values.
+// A request is 16 random characters and t3:<name><list of arguments><dict of keyword arguments>; a
+// reply is the same 16 characters, which nobody can write in advance, and 'o' and a value, or 'e' and
+// the exception's type and message. Only the types are trusted, never their behaviour: what arrives is
+// built of plain values.
 #pragma once
 
 #include <string>
