@@ -99,8 +99,11 @@ Value Run::Closure(std::function<Value(Run&, const Arguments&)> function) {
   return Value::MakeFunction([written = std::move(written), function = std::move(function)](
                                  Run& run, const Arguments& arguments) {
     std::vector<std::shared_ptr<Scope>> scopes;
-    for (const std::weak_ptr<Scope>& weak : written)
-      if (auto scope = weak.lock()) scopes.push_back(std::move(scope));
+    for (const std::weak_ptr<Scope>& weak : written) {
+      scopes.push_back(weak.lock());
+      if (scopes.back() == nullptr)
+        return run.Fail("a macro is called outside of the block that it is written in");
+    }
     scopes.push_back(std::make_shared<Scope>());
     scopes.swap(run.scopes_);
     const Node* caller = run.statement_;

@@ -107,6 +107,13 @@ TEST(ChatTemplate, WhatIsNotThereIsAnErrorThatNamesIt) {
   EXPECT_EQ(rendered.tag, "{{ 'x'|wordwrap(3) }}");
 }
 
+TEST(ChatTemplate, AMacroOutsideOfItsBlockIsAnError) {
+  EXPECT_EQ(
+      Render("{% set ns = namespace() %}{% for i in [1] %}{% macro m() %}{{ i }}{% endmacro %}"
+             "{% set ns.m = m %}{{ ns.m() }}{% endfor %}{{ ns.m() }}"),
+      "! a macro is called outside of the block that it is written in");
+}
+
 TEST(ChatTemplate, TemplatesThatWouldNotEndAreErrors) {
   const std::string many =
       "{% for a in range(9999) %}{% for b in range(9999) %}"
