@@ -93,19 +93,31 @@ NodePtr TokenStream::Tuple(bool with_condition) {
 }
 
 NodePtr TokenStream::Target() {
-  const bool bracket = Skip("(");
+  NodePtr first = TargetItem();
+  if (!IsNext(",")) return first;
   NodePtr tuple = MakeNode(Node::Kind::kTuple);
-  do {
-    NodePtr name = MakeNode(Node::Kind::kName);
-    name->text = Name();
-    if (Skip(".")) {
-      const std::string attribute = Name();
-      name = With(Node::Kind::kAttribute, attribute, std::move(name));
-    }
-    tuple->parts.push_back(std::move(name));
-  } while (ok() && Skip(","));
-  if (bracket) Expect(")");
-  return tuple->parts.size() == 1 ? std::move(tuple->parts[0]) : std::move(tuple);
+  tuple->parts.push_back(std::move(first));
+  while (ok() && Skip(",")) {
+    if (IsNext("=") || IsNext(")")) break;
+    tuple->parts.push_back(TargetItem());
+  }
+  return tuple;
+}
+
+NodePtr TokenStream::TargetItem() {
+  if (IsNext("(")) {
+    if (++depth_ > kMaxExpressionDepth) Fail("targets nest too deep");
+    Skip("(");
+    NodePtr inner = ok() ? Target() : MakeNode(Node::Kind::kTuple);
+    Expect(")");
+    --depth_;
+    return inner;
+  }
+  NodePtr name = MakeNode(Node::Kind::kName);
+  name->text = Name();
+  if (!Skip(".")) return name;
+  const std::string attribute = Name();
+  return With(Node::Kind::kAttribute, attribute, std::move(name));
 }
 
 NodePtr TokenStream::Expression(bool with_condition) {
@@ -319,7 +331,7 @@ NodePtr TokenStream::Subscript(NodePtr object) {
   return slice;
 }
 
-// (a, b, name=c)
+// (a, b, *c, name=d, **e)
 void TokenStream::CallArguments(Node* node) {
   Expect("(");
   bool first = true;
@@ -331,10 +343,10 @@ void TokenStream::CallArguments(Node* node) {
         PeekAfter().text == "=") {
       node->names.push_back(Next().text);
       Next();
+    } else if (IsNext("*") || IsNext("**")) {
+      node->names.push_back(Next().text);
     } else if (!node->names.empty()) {
       Fail("a positional argument follows a named one");
-    } else if (IsNext("*") || IsNext("**")) {
-      Fail("* and ** in calls are not supported");
     }
     node->parts.push_back(Expression());
   }
@@ -343,9 +355,7 @@ void TokenStream::CallArguments(Node* node) {
 NodePtr TokenStream::FiltersAndTests(NodePtr node) {
   while (ok()) {
     if (Skip("|")) {
-      const std::string name = Name();
-      node = With(Node::Kind::kFilter, name, std::move(node));
-      if (IsNext("(")) CallArguments(node.get());
+      node = Filter(std::move(node));
     } else if (Skip("is")) {
       node = Test(std::move(node));
     } else if (IsNext("(")) {
@@ -356,6 +366,20 @@ NodePtr TokenStream::FiltersAndTests(NodePtr node) {
     }
   }
   return node;
+}
+
+NodePtr TokenStream::Filter(NodePtr operand) {
+  const std::string name = Name();
+  NodePtr node = With(Node::Kind::kFilter, name, std::move(operand));
+  if (IsNext("(")) CallArguments(node.get());
+  return node;
+}
+
+bool TokenStream::Uses(absl::string_view name, size_t from) const {
+  return std::any_of(tokens_.begin() + static_cast<int64_t>(from),
+                     tokens_.begin() + static_cast<int64_t>(position_), [&](const Token& token) {
+                       return token.kind == TokenKind::kName && token.text == name;
+                     });
 }
 
 NodePtr TokenStream::Test(NodePtr node) {

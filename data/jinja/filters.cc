@@ -1,14 +1,19 @@
-// What stands behind "|".
-#include <algorithm>
-#include <cmath>
+// What stands behind "|": the filters of numbers and of sequences.
+#include "data/jinja/filters.h"
 
-#include "absl/container/flat_hash_map.h"
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "data/jinja/run.h"
+#include "absl/strings/strip.h"
 #include "data/jinja/text.h"
 #include "data/tokenizers/unicode_text.h"
 
@@ -16,15 +21,10 @@ namespace ponder::data::jinja {
 namespace {
 
 using Kind = Value::Kind;
-using Filter = Value (*)(Run&, const Value&, const Arguments&);
 
-bool Flag(const Arguments& arguments, size_t index, absl::string_view name) {
-  const Value* value = arguments.Get(index, name);
-  return value != nullptr && value->Truthy();
-}
-
-// "a.b.0": attribute after attribute.
+// "a.b.0": attribute after attribute. None: the object itself.
 Value Path(Run& run, const Value& object, const Value& path) {
+  if (path.is(Kind::kNone)) return object;
   if (!path.is_string()) return run.Item(object, path);
   Value value = object;
   for (const absl::string_view part : absl::StrSplit(path.string(), '.')) {
@@ -51,26 +51,6 @@ Value Default(Run& run, const Value& value, const Arguments& arguments) {
   return other != nullptr ? *other : Value::String("");
 }
 
-Value Tojson(Run& run, const Value& value, const Arguments& arguments) {
-  JsonStyle style;
-  const Value* ensure = arguments.Get(0, "ensure_ascii");
-  style.ensure_ascii = ensure != nullptr && ensure->Truthy();
-  if (const Value* indent = arguments.Get(1, "indent")) {
-    if (indent->is_whole())
-      style.indent = static_cast<int>(std::clamp<int64_t>(indent->integer, 0, 64));
-  }
-  if (const Value* separators = arguments.Get(2, "separators")) {
-    if (separators->is_sequence() && separators->list->size() == 2) {
-      style.item_separator = (*separators->list)[0].Str();
-      style.key_separator = (*separators->list)[1].Str();
-    }
-  }
-  style.sort_keys = Flag(arguments, 3, "sort_keys");
-  std::string json, problem;
-  if (!ToJson(value, style, &json, &problem)) return run.Fail(problem);
-  return run.Text(std::move(json));
-}
-
 Value JoinFilter(Run& run, const Value& value, const Arguments& arguments) {
   const Value* separator = arguments.Get(0, "d");
   const Value* attribute = arguments.Get(1, "attribute");
@@ -80,23 +60,6 @@ Value JoinFilter(Run& run, const Value& value, const Arguments& arguments) {
     if (!run.Charge(parts.back().size())) return Value();
   }
   return run.Text(absl::StrJoin(parts, separator != nullptr ? separator->Str() : ""));
-}
-
-Value ReplaceFilter(Run& run, const Value& value, const Arguments& arguments) {
-  const Value *from = arguments.Get(0, "old"), *to = arguments.Get(1, "new");
-  const Value* count = arguments.Get(2, "count");
-  if (from == nullptr || to == nullptr) return run.Fail("the filter 'replace' needs two texts");
-  const std::string text = value.Str(), old = from->Str(), fresh = to->Str();
-  if (!run.Charge((text.size() + 1) * (fresh.size() + 1) / std::max<size_t>(1, old.size())))
-    return Value();
-  const bool bounded = count != nullptr && count->is_whole();
-  return run.Text(ReplaceText(text, old, fresh, bounded ? count->integer : -1));
-}
-
-Value Trim(Run& run, const Value& value, const Arguments& arguments) {
-  const Value* set = arguments.Get(0, "chars");
-  const bool given = set != nullptr && set->is_string();
-  return run.Text(Strip(value.Str(), given ? set->text.get() : nullptr, true, true));
 }
 
 Value First(Run& run, const Value& value, const Arguments&) {
@@ -115,6 +78,23 @@ Value ToItems(Run& run, const Value& value, const Arguments&) {
   return run.Call(MethodOf(run, value, "items"), {});
 }
 
+// A number such as "ff", "0xff" or "-101".
+bool InBase(absl::string_view text, int64_t base, int64_t* number) {
+  const bool negative = absl::ConsumePrefix(&text, "-");
+  const char* prefix = base == 16 ? "0x" : base == 8 ? "0o" : base == 2 ? "0b" : "";
+  if (absl::StartsWithIgnoreCase(text, prefix)) text.remove_prefix(std::strlen(prefix));
+  if (text.empty() || base < 2 || base > 36) return false;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), *number, static_cast<int>(base));
+  if (negative) *number = -*number;
+  return error == std::errc() && end == text.data() + text.size() && text[0] != '-';
+}
+
+// As Python's float reads a text: no hexadecimal digits.
+bool ReadFloat(const std::string& text, double* number) {
+  return text.find_first_of("xX") == std::string::npos && absl::SimpleAtod(text, number);
+}
+
 Value ToInt(Run& run, const Value& value, const Arguments& arguments) {
   const Value* absent = arguments.Get(0, "default");
   if (value.is_whole()) return Value::Int(value.integer);
@@ -122,8 +102,13 @@ Value ToInt(Run& run, const Value& value, const Arguments& arguments) {
   if (value.is_string()) {
     int64_t whole = 0;
     const std::string text = Strip(value.string(), nullptr, true, true);
-    if (absl::SimpleAtoi(text, &whole)) return Value::Int(whole);
-    if (!absl::SimpleAtod(text, &real)) return absent != nullptr ? *absent : Value::Int(0);
+    const Value* base = arguments.Get(1, "base");
+    if (base != nullptr && base->is_whole() && base->integer != 10) {
+      if (InBase(text, base->integer, &whole)) return Value::Int(whole);
+    } else if (absl::SimpleAtoi(text, &whole)) {
+      return Value::Int(whole);
+    }
+    if (!ReadFloat(text, &real)) return absent != nullptr ? *absent : Value::Int(0);
   } else if (!value.is(Kind::kFloat)) {
     return absent != nullptr ? *absent : Value::Int(0);
   }
@@ -135,7 +120,7 @@ Value ToFloat(Run&, const Value& value, const Arguments& arguments) {
   const Value* absent = arguments.Get(0, "default");
   if (value.is_number()) return Value::Float(value.number());
   double real = 0;
-  if (value.is_string() && absl::SimpleAtod(value.string(), &real)) return Value::Float(real);
+  if (value.is_string() && ReadFloat(value.string(), &real)) return Value::Float(real);
   return absent != nullptr ? *absent : Value::Float(0);
 }
 
@@ -150,30 +135,19 @@ Value Reverse(Run& run, const Value& value, const Arguments&) {
   return run.Items(std::move(items));
 }
 
-Value Indent(Run& run, const Value& value, const Arguments& arguments) {
-  const Value* width = arguments.Get(0, "width");
-  std::string margin(4, ' ');
-  if (width != nullptr && width->is_string()) margin = width->string();
-  if (width != nullptr && width->is_whole())
-    margin.assign(static_cast<size_t>(std::clamp<int64_t>(width->integer, 0, 1000)), ' ');
-  const bool blank = Flag(arguments, 2, "blank");
-  std::string text;
-  bool first = true;
-  for (const std::string& line : SplitLines(value.Str() + "\n", false)) {
-    if (!first) text.push_back('\n');
-    if ((first && Flag(arguments, 1, "first")) || (!first && (blank || !line.empty())))
-      text += margin;
-    text += line;
-    first = false;
-    if (!run.Charge(margin.size() + line.size())) return Value();
-  }
-  return run.Text(std::move(text));
-}
-
-// Lower case, unless `case_sensitive`: what sort, unique, min and max compare by.
+// Lower case, unless `case_sensitive`: what sort, unique, min and max compare by; of several
+// attributes, "a,b", a tuple.
 Value SortKey(Run& run, const Value& item, const Value* attribute, bool case_sensitive) {
-  Value key =
-      attribute != nullptr && !attribute->is(Kind::kNone) ? Path(run, item, *attribute) : item;
+  if (attribute != nullptr && attribute->is_string() &&
+      absl::StrContains(attribute->string(), ',')) {
+    List keys;
+    for (const absl::string_view name : absl::StrSplit(attribute->string(), ',')) {
+      const Value one = Value::String(std::string(name));
+      keys.push_back(SortKey(run, item, &one, case_sensitive));
+    }
+    return Value::MakeList(std::move(keys), Kind::kTuple);
+  }
+  Value key = attribute != nullptr ? Path(run, item, *attribute) : item;
   return key.is_string() && !case_sensitive ? Value::String(LowerCase(key.string())) : key;
 }
 
@@ -214,6 +188,93 @@ Value DictSort(Run& run, const Value& value, const Arguments& arguments) {
                           Flag(arguments, 2, "reverse")));
 }
 
+// A tuple of key and items, which are also its attributes grouper and list.
+Value Group(Value key, List items) {
+  Value list = Value::MakeList(std::move(items));
+  Value group = Value::MakeList({key, list}, Kind::kTuple);
+  group.dict = std::make_shared<Dict>(
+      Dict{{Value::String("grouper"), std::move(key)}, {Value::String("list"), std::move(list)}});
+  return group;
+}
+
+Value GroupBy(Run& run, const Value& value, const Arguments& arguments) {
+  const Value* attribute = arguments.Get(0, "attribute");
+  const Value* absent = arguments.Get(1, "default");
+  const bool case_sensitive = Flag(arguments, 2, "case_sensitive");
+  if (attribute == nullptr) return run.Fail("groupby needs an attribute");
+  const auto key_of = [&](const Value& item) {
+    Value key = Path(run, item, *attribute);
+    const bool missing = key.is(Kind::kUndefined) && absent != nullptr;
+    return missing && !absent->is(Kind::kNone) ? *absent : key;
+  };
+  List pairs;  // of key and item
+  for (const Value& item : run.Iterate(value))
+    pairs.push_back(Value::MakeList({key_of(item), item}, Kind::kTuple));
+  const Value first = Value::Int(0);
+  List groups, members;
+  Value key, folded;
+  const auto close = [&] {
+    if (!members.empty()) groups.push_back(Group(key, std::exchange(members, {})));
+  };
+  for (const Value& pair : Sorted(run, pairs, &first, case_sensitive, false)) {
+    if (!run.ok()) return Value();
+    Value next = SortKey(run, pair, &first, case_sensitive);
+    if (members.empty() || !(next == folded)) {
+      close();
+      key = (*pair.list)[0];
+      folded = std::move(next);
+    }
+    members.push_back((*pair.list)[1]);
+  }
+  close();
+  return run.Items(std::move(groups));
+}
+
+// How many lists, or items of one. False, after Fail.
+bool CountArgument(Run& run, const Arguments& arguments, const char* name, size_t* count) {
+  const Value* value = arguments.Get(0, name);
+  if (value == nullptr || !value->is_whole() || value->integer < 1) {
+    run.Fail(absl::StrCat("'", name, "' must be a number above 0"));
+    return false;
+  }
+  *count = static_cast<size_t>(std::min<int64_t>(value->integer, 1 << 30));
+  return run.Charge(*count * sizeof(Value));
+}
+
+Value Batch(Run& run, const Value& value, const Arguments& arguments) {
+  const Value* fill = arguments.Get(1, "fill_with");
+  size_t count = 0;
+  if (!CountArgument(run, arguments, "linecount", &count)) return Value();
+  List batches, batch;
+  for (const Value& item : run.Iterate(value)) {
+    batch.push_back(item);
+    if (batch.size() == count) batches.push_back(run.Items(std::exchange(batch, {})));
+  }
+  if (!batch.empty()) {
+    if (fill != nullptr && !fill->is(Kind::kNone)) batch.resize(count, *fill);
+    batches.push_back(run.Items(std::move(batch)));
+  }
+  return run.Items(std::move(batches));
+}
+
+Value SliceFilter(Run& run, const Value& value, const Arguments& arguments) {
+  const Value* fill = arguments.Get(1, "fill_with");
+  size_t count = 0;
+  if (!CountArgument(run, arguments, "slices", &count)) return Value();
+  const List items = run.Iterate(value);
+  const size_t longer = items.size() % count;  // so many slices have one more
+  List slices;
+  auto next = items.begin();
+  for (size_t i = 0; i < count && run.ok(); ++i) {
+    const auto end = next + static_cast<int64_t>(items.size() / count + (i < longer ? 1 : 0));
+    List slice(next, end);
+    if (fill != nullptr && !fill->is(Kind::kNone) && i >= longer) slice.push_back(*fill);
+    slices.push_back(run.Items(std::move(slice)));
+    next = end;
+  }
+  return run.Items(std::move(slices));
+}
+
 Value Unique(Run& run, const Value& value, const Arguments& arguments) {
   List seen, kept;
   for (const Value& item : run.Iterate(value)) {
@@ -247,23 +308,36 @@ Value Sum(Run& run, const Value& value, const Arguments& arguments) {
 Value Abs(Run& run, const Value& value, const Arguments&) {
   if (!value.is_number())
     return run.Fail(absl::StrCat("bad operand type for abs(): '", value.TypeName(), "'"));
+  if (value.is(Kind::kBool)) return Value::Int(value.integer);
   return value.number() < 0 ? Binary(run, "-", Value::Int(0), value) : value;
 }
 
 Value Round(Run& run, const Value& value, const Arguments& arguments) {
   if (!value.is_number()) return run.Fail("round needs a number");
-  const Value *precision = arguments.Get(0, "precision"), *method = arguments.Get(1, "method");
-  const double scale =
-      std::pow(10.0, precision != nullptr && precision->is_whole() ? precision->integer : 0);
+  const Value *digits = arguments.Get(0, "precision"), *method = arguments.Get(1, "method");
+  const int64_t precision = digits != nullptr && digits->is_whole() ? digits->integer : 0;
   const std::string how = method != nullptr ? method->Str() : "common";
-  const double scaled = value.number() * scale;
-  return Value::Float((how == "ceil"    ? std::ceil(scaled)
-                       : how == "floor" ? std::floor(scaled)
-                                        : std::nearbyint(scaled)) /
-                      scale);
+  if (how != "common" && how != "ceil" && how != "floor")
+    return run.Fail("method must be common, ceil or floor");
+  if (how == "common" && precision >= 0) {
+    if (value.is_whole()) return Value::Int(value.integer);
+    double rounded = 0;
+    const int shown = static_cast<int>(std::min<int64_t>(precision, 300));
+    return absl::SimpleAtod(absl::StrFormat("%.*f", shown, value.real), &rounded)
+               ? Value::Float(rounded)
+               : value;
+  }
+  const double scale = std::pow(10.0, precision), scaled = value.number() * scale;
+  const double rounded = (how == "ceil"    ? std::ceil(scaled)
+                          : how == "floor" ? std::floor(scaled)
+                                           : std::nearbyint(scaled)) /
+                         scale;
+  return how == "common" && value.is_whole() ? Value::Int(static_cast<int64_t>(rounded))
+                                             : Value::Float(rounded);
 }
 
 Value Map(Run& run, const Value& value, const Arguments& arguments) {
+  if (!value.Truthy()) return Value::MakeList({});
   const Value* attribute = arguments.Get(arguments.values.size(), "attribute");
   List mapped;
   if (attribute != nullptr) {
@@ -287,6 +361,7 @@ Value Map(Run& run, const Value& value, const Arguments& arguments) {
 // select, reject: by a test of the item; selectattr, rejectattr: of its attribute.
 template <bool kKeep, bool kAttribute>
 Value Choose(Run& run, const Value& value, const Arguments& arguments) {
+  if (!value.Truthy()) return Value::MakeList({});  // None is as good as an empty list
   Arguments rest = arguments;
   const auto take = [&rest] {
     Value front = rest.values.front();
@@ -309,58 +384,52 @@ Value Choose(Run& run, const Value& value, const Arguments& arguments) {
   return run.Items(std::move(chosen));
 }
 
-const absl::flat_hash_map<absl::string_view, Filter>& Filters() {
-  static const auto* filters = new absl::flat_hash_map<absl::string_view, Filter>{
-      {"length", Length},
-      {"count", Length},
-      {"default", Default},
-      {"d", Default},
-      {"tojson", Tojson},
-      {"join", JoinFilter},
-      {"replace", ReplaceFilter},
-      {"trim", Trim},
-      {"first", First},
-      {"last", Last},
-      {"items", ToItems},
-      {"int", ToInt},
-      {"float", ToFloat},
-      {"reverse", Reverse},
-      {"indent", Indent},
-      {"sort", Sort},
-      {"dictsort", DictSort},
-      {"unique", Unique},
-      {"min", Extreme<false>},
-      {"max", Extreme<true>},
-      {"sum", Sum},
-      {"abs", Abs},
-      {"round", Round},
-      {"map", Map},
-      {"select", Choose<true, false>},
-      {"reject", Choose<false, false>},
-      {"selectattr", Choose<true, true>},
-      {"rejectattr", Choose<false, true>},
-      {"upper",
-       [](Run& r, const Value& v, const Arguments&) { return r.Text(UpperCase(v.Str())); }},
-      {"lower",
-       [](Run& r, const Value& v, const Arguments&) { return r.Text(LowerCase(v.Str())); }},
-      {"title", [](Run& r, const Value& v, const Arguments&) { return r.Text(Title(v.Str())); }},
-      {"capitalize",
-       [](Run& r, const Value& v, const Arguments&) { return r.Text(Capitalize(v.Str())); }},
-      {"string", [](Run& r, const Value& v, const Arguments&) { return r.Text(v.Str()); }},
-      {"safe", [](Run& r, const Value& v, const Arguments&) { return r.Text(v.Str()); }},
-      {"list", [](Run& r, const Value& v, const Arguments&) { return r.Items(r.Iterate(v)); }},
-      {"attr",
-       [](Run& r, const Value& v, const Arguments& a) {
-         const Value* name = a.Get(0, "name");
-         return name != nullptr ? r.Attribute(v, name->Str()) : r.Fail("attr needs a name");
-       }},
-      {"escape",
-       [](Run& r, const Value& v, const Arguments&) {
-         return r.Text(absl::StrReplaceAll(
-             v.Str(),
-             {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"'", "&#39;"}, {"\"", "&#34;"}}));
-       }},
-  };
+// An attribute, never an item.
+Value Attr(Run& run, const Value& value, const Arguments& arguments) {
+  const Value* name = arguments.Get(0, "name");
+  if (name == nullptr) return run.Fail("attr needs a name");
+  Value found =
+      value.is(Kind::kDict) ? MethodOf(run, value, name->Str()) : run.Attribute(value, name->Str());
+  if (!found.is(Kind::kUndefined)) return found;
+  return Value::Undefined(absl::StrCat("there is no attribute ", StringRepr(name->Str())));
+}
+
+const FilterTable& Filters() {
+  static const auto* filters = [] {
+    auto* table = new FilterTable{
+        {"length", Length},
+        {"count", Length},
+        {"default", Default},
+        {"d", Default},
+        {"join", JoinFilter},
+        {"first", First},
+        {"last", Last},
+        {"items", ToItems},
+        {"int", ToInt},
+        {"float", ToFloat},
+        {"reverse", Reverse},
+        {"sort", Sort},
+        {"dictsort", DictSort},
+        {"groupby", GroupBy},
+        {"batch", Batch},
+        {"slice", SliceFilter},
+        {"unique", Unique},
+        {"min", Extreme<false>},
+        {"max", Extreme<true>},
+        {"sum", Sum},
+        {"abs", Abs},
+        {"round", Round},
+        {"map", Map},
+        {"select", Choose<true, false>},
+        {"reject", Choose<false, false>},
+        {"selectattr", Choose<true, true>},
+        {"rejectattr", Choose<false, true>},
+        {"list", [](Run& r, const Value& v, const Arguments&) { return r.Items(r.Iterate(v)); }},
+        {"attr", Attr},
+    };
+    AddTextFilters(table);
+    return table;
+  }();
   return *filters;
 }
 
@@ -369,7 +438,7 @@ const absl::flat_hash_map<absl::string_view, Filter>& Filters() {
 Value ApplyFilter(Run& run, const std::string& name, const Value& value,
                   const Arguments& arguments) {
   if (!run.ok()) return Value();
-  const auto found = Filters().find(name == "e" ? "escape" : name);
+  const auto found = Filters().find(name);
   if (found == Filters().end())
     return run.Fail(absl::StrCat("No filter named ", StringRepr(name), "."));
   return found->second(run, value, arguments);

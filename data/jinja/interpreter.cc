@@ -10,35 +10,7 @@ namespace {
 constexpr int64_t kMaxSteps = 20'000'000;
 constexpr int64_t kBytesAStep = 16;
 constexpr size_t kMaxText = 64 << 20;
-constexpr int kMaxCallDepth = 150;  // of evaluations: macros that call themselves
 constexpr int kMaxListDepth = 200;  // of lists in lists
-
-Value LoopVariable(const std::vector<Value>& items, size_t i, int depth) {
-  const auto index = static_cast<int64_t>(i);
-  const auto length = static_cast<int64_t>(items.size());
-  Dict entries;
-  const auto add = [&](const char* name, Value value) {
-    entries.emplace_back(Value::String(name), std::move(value));
-  };
-  add("index", Value::Int(index + 1));
-  add("index0", Value::Int(index));
-  add("first", Value::Bool(i == 0));
-  add("last", Value::Bool(index + 1 == length));
-  add("length", Value::Int(length));
-  add("revindex", Value::Int(length - index));
-  add("revindex0", Value::Int(length - index - 1));
-  add("depth", Value::Int(depth));
-  add("depth0", Value::Int(depth - 1));
-  add("previtem", i > 0 ? items[i - 1] : Value::Undefined("there is no previous item"));
-  add("nextitem", i + 1 < items.size() ? items[i + 1] : Value::Undefined("there is no next item"));
-  add("cycle", Value::MakeFunction([i](Run& run, const Arguments& arguments) {
-        if (arguments.values.empty()) return run.Fail("no items for cycling given");
-        return arguments.values[i % arguments.values.size()];
-      }));
-  Value loop = Value::MakeDict(std::move(entries));
-  loop.kind = Value::Kind::kNamespace;
-  return loop;
-}
 
 std::string ObjectName(const Value& object) {
   if (object.is(Value::Kind::kNone)) return "None";
@@ -123,12 +95,18 @@ void Run::Exec(const Node& node) {
     case Node::Kind::kSet:
       return Assign(*node.parts[0], Eval(*node.parts[1]));
     case Node::Kind::kSetBlock:
-      return Assign(*node.parts[0], WithFilters(node, Text(Capture(node.body))));
+      return Assign(*node.parts[0], Filtered(*node.parts[1], Text(Capture(node.body))));
     case Node::Kind::kFilterBlock:
-      output_ += WithFilters(node, Text(Capture(node.body))).Str();
+      output_ += Filtered(*node.parts[0], Text(Capture(node.body))).Str();
       return;
-    case Node::Kind::kMacro:
-      return Macro(node);
+    case Node::Kind::kMacro: {
+      Value macro = Macro(node);
+      (*scopes_.back())[node.text] = std::move(macro);
+      return;
+    }
+    case Node::Kind::kCallBlock:
+      output_ += CallBlock(node).Str();
+      return;
     case Node::Kind::kBreak:
       signal_ = Signal::kBreak;
       return;
@@ -148,70 +126,6 @@ void Run::Exec(const Node& node) {
   }
 }
 
-void Run::For(const Node& node) {
-  std::vector<Value> items = Iterate(Eval(*node.parts[1]));
-  if (node.parts[2] != nullptr) {
-    std::vector<Value> chosen;
-    scopes_.push_back(std::make_shared<Scope>());
-    for (const Value& item : items) {
-      if (!ok()) break;
-      Assign(*node.parts[0], item);
-      if (Eval(*node.parts[2]).Truthy()) chosen.push_back(item);
-    }
-    scopes_.pop_back();
-    items = std::move(chosen);
-  }
-  if (!ok()) return;
-  if (items.empty()) return Exec(node.other);
-  int loop_depth = 1;
-  if (const Value outer = Lookup("loop"); outer.is(Value::Kind::kNamespace)) {
-    if (const Value* depth = outer.Find("depth")) loop_depth = static_cast<int>(depth->integer) + 1;
-  }
-  for (size_t i = 0; i < items.size() && ok() && signal_ != Signal::kBreak; ++i) {
-    signal_ = Signal::kNone;
-    scopes_.push_back(std::make_shared<Scope>());
-    (*scopes_.back())["loop"] = LoopVariable(items, i, loop_depth);
-    statement_ = &node;
-    Assign(*node.parts[0], items[i]);
-    Exec(node.body);
-    scopes_.pop_back();
-  }
-  signal_ = Signal::kNone;
-}
-
-void Run::Macro(const Node& node) {
-  const auto body = [&node](Run& run, const Arguments& arguments) {
-    if (arguments.values.size() > node.names.size()) {
-      return run.Fail(absl::StrCat("macro '", node.text, "' takes not more than ",
-                                   node.names.size(), " argument(s)"));
-    }
-    for (const auto& [name, value] : arguments.named) {
-      if (std::find(node.names.begin(), node.names.end(), name) == node.names.end()) {
-        return run.Fail(
-            absl::StrCat("macro '", node.text, "' takes no keyword argument '", name, "'"));
-      }
-    }
-    const Node* caller = run.statement_;
-    // A macro sees the template's own variables, not its caller's.
-    auto scopes = run.scopes_;
-    run.scopes_.resize(2);
-    run.scopes_.push_back(std::make_shared<Scope>());
-    for (size_t i = 0; i < node.names.size() && run.ok(); ++i) {
-      const Value* given = arguments.Get(i, node.names[i]);
-      (*run.scopes_.back())[node.names[i]] =
-          given != nullptr ? *given
-          : node.parts[i] != nullptr
-              ? run.Eval(*node.parts[i])
-              : Value::Undefined(absl::StrCat("parameter '", node.names[i], "' was not provided"));
-    }
-    Value text = run.Text(run.Capture(node.body));
-    run.scopes_ = std::move(scopes);
-    run.statement_ = caller;
-    return text;
-  };
-  (*scopes_.back())[node.text] = Value::MakeFunction(body);
-}
-
 std::string Run::Capture(const Nodes& nodes) {
   std::string outside = std::exchange(output_, "");
   const Node* statement = statement_;
@@ -223,9 +137,11 @@ std::string Run::Capture(const Nodes& nodes) {
   return std::exchange(output_, std::move(outside));
 }
 
-Value Run::WithFilters(const Node& node, Value value) {
-  for (const std::string& name : node.names) value = ApplyFilter(*this, name, value, {});
-  return value;
+Value Run::Filtered(const Node& filters, const Value& text) {
+  if (filters.kind != Node::Kind::kFilter || !ok()) return text;
+  const Value operand = Filtered(*filters.parts[0], text);
+  const Arguments arguments = EvalArguments(filters, 1);
+  return ok() ? ApplyFilter(*this, filters.text, operand, arguments) : Value();
 }
 
 void Run::Assign(const Node& target, const Value& value) {
@@ -299,8 +215,9 @@ Value Run::EvalOperation(const Node& node) {
     case Node::Kind::kDict: {
       Dict entries;
       for (size_t i = 0; i < node.parts.size(); i += 2) {
-        entries.emplace_back(part(i), part(i + 1));
-        if (!MayBeHeld(entries.back().first) || !MayBeHeld(entries.back().second)) return Value();
+        Value key = part(i), value = part(i + 1);
+        if (!MayBeHeld(key) || !MayBeHeld(value) || !Charge(8 * entries.size())) return Value();
+        Put(&entries, std::move(key), std::move(value));
       }
       return Value::MakeDict(std::move(entries));
     }
@@ -381,8 +298,18 @@ Arguments Run::EvalArguments(const Node& node, size_t first) {
   for (size_t i = first; i < node.parts.size() && ok(); ++i) {
     if (i < positional) {
       arguments.values.push_back(Eval(*node.parts[i]));
+      continue;
+    }
+    const std::string& name = node.names[i - positional];
+    const Value value = Eval(*node.parts[i]);
+    if (name == "*") {
+      for (Value& item : Iterate(value)) arguments.values.push_back(std::move(item));
+    } else if (name != "**") {
+      arguments.named.emplace_back(name, value);
+    } else if (!value.is(Value::Kind::kDict)) {
+      Fail(absl::StrCat("argument after ** must be a mapping, not ", value.TypeName()));
     } else {
-      arguments.named.emplace_back(node.names[i - positional], Eval(*node.parts[i]));
+      for (const auto& [key, item] : *value.dict) arguments.named.emplace_back(key.Str(), item);
     }
   }
   return arguments;
@@ -391,7 +318,7 @@ Arguments Run::EvalArguments(const Node& node, size_t first) {
 Value Run::Call(const Value& function, const Arguments& arguments) {
   if (!ok()) return Value();
   if (function.is(Value::Kind::kUndefined)) return Fail(function.text ? *function.text : "");
-  if (!function.is(Value::Kind::kFunction))
+  if (function.function == nullptr)
     return Fail(absl::StrCat("'", function.TypeName(), "' object is not callable"));
   return (*function.function)(*this, arguments);
 }

@@ -1,6 +1,7 @@
 // The methods of strings and dicts, and the global functions.
 #include <algorithm>
 #include <ctime>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
@@ -187,36 +188,48 @@ Value Join(Run& run, const std::string& text, const Arguments& arguments) {
   return run.Text(absl::StrJoin(parts, text));
 }
 
-// {}, {0}, {name}, {{ and }}; nothing behind a colon.
-Value Format(Run& run, const std::string& text, const Arguments& arguments) {
-  std::string result;
-  size_t next = 0;
-  for (size_t i = 0; i < text.size() && run.ok(); ++i) {
-    const char c = text[i];
-    if ((c == '{' || c == '}') && i + 1 < text.size() && text[i + 1] == c) {
-      result.push_back(c);
-      ++i;
-    } else if (c == '{') {
-      const size_t end = text.find('}', i);
-      if (end == std::string::npos) return run.Fail("Single '{' encountered in format string");
-      const std::string field = text.substr(i + 1, end - i - 1);
-      i = end;
-      const Value* value = nullptr;
-      if (field.empty()) {
-        value = arguments.Get(next++, "");
-      } else if (field.find_first_not_of("0123456789") == std::string::npos && field.size() < 4) {
-        value = arguments.Get(std::stoul(field), "");
-      } else {
-        value = arguments.Get(arguments.values.size(), field);
-      }
-      if (value == nullptr) return run.Fail(absl::StrCat("format has nothing for {", field, "}"));
-      result += value->Str();
-      if (!run.Charge(value->Str().size())) return Value();
-    } else {
-      result.push_back(c);
-    }
+// Before, at and behind the first or the last separator.
+template <bool kLast>
+Value Partition(Run& run, const std::string& text, const Arguments& arguments) {
+  const std::string* separator = TextArgument(run, arguments, 0, "sep");
+  if (separator == nullptr) return run.Fail("must be str, not NoneType");
+  if (separator->empty()) return run.Fail("empty separator");
+  const size_t at = kLast ? text.rfind(*separator) : text.find(*separator);
+  std::vector<std::string> parts = {text, "", ""};
+  if (at != std::string::npos) {
+    parts = {text.substr(0, at), *separator, text.substr(at + separator->size())};
+  } else if (kLast) {
+    parts = {"", "", text};
   }
-  return run.Text(std::move(result));
+  List items;
+  for (std::string& part : parts) items.push_back(run.Text(std::move(part)));
+  return Value::MakeList(std::move(items), Kind::kTuple);
+}
+
+// center, ljust, rjust.
+template <Side kSide>
+Value Fill(Run& run, const std::string& text, const Arguments& arguments) {
+  const int64_t width = IntArgument(run, arguments, 0, "width", 0);
+  const std::string* fill = TextArgument(run, arguments, 1, "fillchar");
+  if (fill != nullptr && CountCharacters(*fill) != 1)
+    return run.Fail("The fill character must be exactly one character long");
+  if (!run.ok() || !run.Charge(static_cast<size_t>(std::max<int64_t>(width, 0)))) return Value();
+  return run.Text(Pad(text, width, fill != nullptr ? *fill : " ", kSide));
+}
+
+Value ZeroFill(Run& run, const std::string& text, const Arguments& arguments) {
+  const int64_t width = IntArgument(run, arguments, 0, "width", 0);
+  if (!run.ok() || !run.Charge(static_cast<size_t>(std::max<int64_t>(width, 0)))) return Value();
+  const size_t sign = !text.empty() && (text[0] == '-' || text[0] == '+') ? 1 : 0;
+  return run.Text(text.substr(0, sign) +
+                  Pad(text.substr(sign), width - static_cast<int64_t>(sign), "0", Side::kLeft));
+}
+
+// Whether there is text, and nothing but characters of a kind.
+template <bool (*kOf)(char32_t)>
+Value Is(Run&, const std::string& text, const Arguments&) {
+  const std::u32string characters = Characters(text);
+  return Value::Bool(!text.empty() && std::all_of(characters.begin(), characters.end(), kOf));
 }
 
 const absl::flat_hash_map<absl::string_view, StringMethod>& StringMethods() {
@@ -235,7 +248,13 @@ const absl::flat_hash_map<absl::string_view, StringMethod>& StringMethods() {
       {"count", Count},
       {"replace", Replace},
       {"join", Join},
-      {"format", Format},
+      {"format", FormatBraces},
+      {"partition", Partition<false>},
+      {"rpartition", Partition<true>},
+      {"center", Fill<Side::kBoth>},
+      {"ljust", Fill<Side::kRight>},
+      {"rjust", Fill<Side::kLeft>},
+      {"zfill", ZeroFill},
       {"split",
        [](Run& r, const std::string& t, const Arguments& a) { return Split(r, t, a, false); }},
       {"rsplit",
@@ -252,9 +271,18 @@ const absl::flat_hash_map<absl::string_view, StringMethod>& StringMethods() {
       {"title", [](Run& r, const std::string& t, const Arguments&) { return r.Text(Title(t)); }},
       {"capitalize",
        [](Run& r, const std::string& t, const Arguments&) { return r.Text(Capitalize(t)); }},
-      {"isdigit",
+      {"isdigit", Is<IsUnicodeDigit>},
+      {"isdecimal", Is<IsDecimal>},
+      {"isnumeric", Is<IsNumeric>},
+      {"isalpha", Is<IsAlphabetic>},
+      {"isalnum", Is<IsAlphanumeric>},
+      {"isupper",
        [](Run&, const std::string& t, const Arguments&) {
-         return Value::Bool(!t.empty() && t.find_first_not_of("0123456789") == std::string::npos);
+         return Value::Bool(UpperCase(t) == t && LowerCase(t) != t);
+       }},
+      {"islower",
+       [](Run&, const std::string& t, const Arguments&) {
+         return Value::Bool(LowerCase(t) == t && UpperCase(t) != t);
        }},
       {"isspace",
        [](Run&, const std::string& t, const Arguments&) {
@@ -276,6 +304,8 @@ Value DictMethod(const Value& object, const std::string& name) {
       return absent != nullptr ? *absent : Value::None();
     });
   }
+  if (name == "copy")
+    return Value::MakeFunction([object](Run&, const Arguments&) { return object; });
   const bool keys = name == "keys", values = name == "values";
   if (!keys && !values && name != "items") return Value();
   return Value::MakeFunction([entries, keys, values](Run& run, const Arguments&) {
@@ -289,6 +319,8 @@ Value DictMethod(const Value& object, const std::string& name) {
 
 Value ListMethod(const Value& object, const std::string& name) {
   const auto list = object.list;
+  if (name == "copy" && object.is(Kind::kList))
+    return Value::MakeFunction([object](Run&, const Arguments&) { return object; });
   if (name == "index") {
     return Value::MakeFunction([list](Run& run, const Arguments& arguments) {
       const Value* item = arguments.Get(0, "value");
@@ -326,20 +358,78 @@ Value Range(Run& run, const Arguments& arguments) {
   return run.Items(std::move(items));
 }
 
+// A dict or pairs, and what is named.
+bool Entries(Run& run, const Arguments& arguments, Dict* entries) {
+  const Value* first = arguments.values.empty() ? nullptr : &arguments.values[0];
+  if (first != nullptr && first->is(Kind::kDict)) {
+    *entries = *first->dict;
+  } else if (first != nullptr) {
+    for (const Value& pair : run.Iterate(*first)) {
+      if (!pair.is_sequence() || pair.list->size() != 2) {
+        run.Fail("a dict is made of pairs of key and value");
+        return false;
+      }
+      if (!run.Charge(8 * entries->size())) return false;
+      Put(entries, (*pair.list)[0], (*pair.list)[1]);
+    }
+  }
+  for (const auto& [name, value] : arguments.named) Put(entries, Value::String(name), value);
+  for (const auto& [name, value] : *entries)
+    if (!run.MayBeHeld(value)) return false;
+  return run.ok();
+}
+
 Value MakeNamespace(Run& run, const Arguments& arguments) {
   Dict entries;
-  if (!arguments.values.empty() && arguments.values[0].is(Kind::kDict))
-    entries = *arguments.values[0].dict;
-  for (const auto& [name, value] : arguments.named)
-    entries.emplace_back(Value::String(name), value);
-  for (const auto& [name, value] : entries) {
-    if (value.is(Kind::kNamespace) || !name.is_string())
-      return run.Fail("a namespace can't be put into a value");
-  }
+  if (!Entries(run, arguments, &entries)) return Value();
+  for (const auto& entry : entries)
+    if (!entry.first.is_string()) return run.Fail("the names of a namespace must be str");
   Value made = Value::MakeDict(std::move(entries));
   made.kind = Kind::kNamespace;
   made.depth = 0;
   return made;
+}
+
+Value MakeDict(Run& run, const Arguments& arguments) {
+  Dict entries;
+  return Entries(run, arguments, &entries) ? Value::MakeDict(std::move(entries)) : Value();
+}
+
+// An object whose next() gives one item after another, over and over.
+Value MakeCycler(Run& run, const Arguments& arguments) {
+  if (arguments.values.empty()) return run.Fail("at least one item has to be provided");
+  for (const Value& item : arguments.values)
+    if (!run.MayBeHeld(item)) return Value();
+  Value made = Value::MakeDict({{Value::String("current"), arguments.values[0]}});
+  made.kind = Kind::kNamespace;
+  made.depth = 0;
+  const auto step = [items = arguments.values, at = std::make_shared<size_t>(0),
+                     object = std::weak_ptr<Dict>(made.dict)](bool restart) {
+    const Value current = items[*at];
+    *at = restart ? 0 : (*at + 1) % items.size();
+    if (const auto entries = object.lock())
+      Put(entries.get(), Value::String("current"), items[*at]);
+    return current;
+  };
+  made.dict->emplace_back(
+      Value::String("next"),
+      Value::MakeFunction([step](Run&, const Arguments&) { return step(false); }));
+  made.dict->emplace_back(Value::String("reset"),
+                          Value::MakeFunction([step](Run&, const Arguments&) {
+                            step(true);
+                            return Value::None();
+                          }));
+  return made;
+}
+
+// A function that gives nothing the first time, and then the separator.
+Value MakeJoiner(Run& run, const Arguments& arguments) {
+  const Value* given = arguments.Get(0, "sep");
+  if (given != nullptr && !run.MayBeHeld(*given)) return Value();
+  return Value::MakeFunction([separator = given != nullptr ? *given : Value::String(", "),
+                              used = std::make_shared<bool>(false)](Run&, const Arguments&) {
+    return std::exchange(*used, true) ? separator : Value::String("");
+  });
 }
 
 Value StrftimeNow(Run& run, const Arguments& arguments) {
@@ -386,10 +476,9 @@ void AddGlobals(Run* run) {
                    const Value* message = arguments.Get(0, "message");
                    return r.Fail(message != nullptr ? message->Str() : "raise_exception");
                  }));
-  run->SetGlobal("dict", Value::MakeFunction([](Run& r, const Arguments& arguments) {
-                   Value made = MakeNamespace(r, arguments);
-                   return r.ok() ? Value::MakeDict(*made.dict) : Value();
-                 }));
+  run->SetGlobal("dict", Value::MakeFunction(MakeDict));
+  run->SetGlobal("cycler", Value::MakeFunction(MakeCycler));
+  run->SetGlobal("joiner", Value::MakeFunction(MakeJoiner));
 }
 
 }  // namespace ponder::data::jinja

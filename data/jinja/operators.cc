@@ -148,6 +148,7 @@ Value Binary(Run& run, const std::string& op, const Value& left, const Value& ri
                ? Whole(run, op, left.integer, right.integer)
                : Real(run, op, left.number(), right.number());
   }
+  if (op == "%" && left.is_string()) return FormatPercent(run, left.string(), right);
   if (op == "+" && left.is_string() && right.is_string())
     return run.Text(left.string() + right.string());
   if (op == "+" && left.is_sequence() && left.kind == right.kind) {

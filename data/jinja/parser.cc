@@ -54,6 +54,7 @@ class Parser {
     if (tag == "for") return For(node);
     if (tag == "set") return Set(node);
     if (tag == "macro") return Macro(node);
+    if (tag == "call") return CallBlock(node);
     if (tag == "break" || tag == "continue") {
       node->kind = tag == "break" ? Node::Kind::kBreak : Node::Kind::kContinue;
       if (loops_ == 0) return in_.Fail(absl::StrCat("'", tag, "' outside of a loop"));
@@ -66,7 +67,7 @@ class Parser {
     if (tag == "with") return With(node);
     if (tag == "filter") {
       node->kind = Node::Kind::kFilterBlock;
-      return Filters(node, in_.Name()) && Block("endfilter", &node->body);
+      return Filters(node) && Block("endfilter", &node->body);
     }
     return in_.Fail(absl::StrCat("Encountered unknown tag '", tag, "'."));
   }
@@ -105,7 +106,7 @@ class Parser {
     in_.Expect("in");
     node->parts.push_back(in_.Tuple(/*with_condition=*/false));
     node->parts.push_back(in_.Skip("if") ? in_.Expression() : nullptr);
-    if (in_.Peek().text == "recursive") return in_.Fail("recursive loops are not supported");
+    if (in_.Skip("recursive")) node->text = "recursive";
     if (!in_.CloseTag()) return false;
     ++loops_;
     if (!Body({"else", "endfor"}, &node->body)) return false;
@@ -124,35 +125,56 @@ class Parser {
       return in_.CloseTag();
     }
     node->kind = Node::Kind::kSetBlock;
-    if (in_.Peek().text == "|") {
-      in_.Next();
-      if (!Filters(node, in_.Name())) return false;
-    } else if (!in_.CloseTag()) {
-      return false;
-    }
-    return Block("endset", &node->body);
+    if (in_.Skip("|")) return Filters(node) && Block("endset", &node->body);
+    node->parts.push_back(in_.MakeNode(Node::Kind::kConstant));
+    return in_.CloseTag() && Block("endset", &node->body);
   }
 
-  // name|name ..., without arguments, and the tag's end.
-  bool Filters(Node* node, std::string name) {
-    node->names.push_back(std::move(name));
-    while (in_.ok() && in_.Skip("|")) node->names.push_back(in_.Name());
+  // name|name(...)| ... of the body that follows, and the tag's end.
+  bool Filters(Node* node) {
+    NodePtr filters = in_.Filter(in_.MakeNode(Node::Kind::kConstant));
+    while (in_.ok() && in_.Skip("|")) filters = in_.Filter(std::move(filters));
+    node->parts.push_back(std::move(filters));
     return in_.CloseTag();
   }
 
-  bool Macro(Node* node) {
-    node->kind = Node::Kind::kMacro;
-    node->text = in_.Name();
+  // (name, name=default ...)
+  void Parameters(Node* node) {
     in_.Expect("(");
     while (in_.ok() && !in_.Skip(")")) {
       if (!node->names.empty()) in_.Expect(",");
       node->names.push_back(in_.Name());
       node->parts.push_back(in_.Skip("=") ? in_.Expression() : nullptr);
     }
-    if (!in_.CloseTag()) return false;
+  }
+
+  bool Macro(Node* node) {
+    node->text = in_.Name();
+    Parameters(node);
+    return in_.CloseTag() && MacroBody(node, "endmacro");
+  }
+
+  bool MacroBody(Node* node, const char* end) {
+    node->kind = Node::Kind::kMacro;
+    const size_t from = in_.position();
     const int loops = std::exchange(loops_, 0);
-    if (!Block("endmacro", &node->body)) return false;
+    if (!Block(end, &node->body)) return false;
     loops_ = loops;
+    for (const char* name : {"caller", "varargs", "kwargs"})
+      if (in_.Uses(name, from)) node->names.emplace_back(name);
+    return true;
+  }
+
+  // call m(...), or call(parameters) m(...)
+  bool CallBlock(Node* node) {
+    node->kind = Node::Kind::kCallBlock;
+    NodePtr macro = in_.MakeNode(Node::Kind::kMacro);
+    macro->text = "caller";
+    if (in_.IsNext("(")) Parameters(macro.get());
+    node->parts.push_back(in_.Expression());
+    if (in_.ok() && node->parts[0]->kind != Node::Kind::kCall) return in_.Fail("expected a call");
+    if (!in_.CloseTag() || !MacroBody(macro.get(), "endcall")) return false;
+    node->parts.push_back(std::move(macro));
     return true;
   }
 

@@ -37,6 +37,8 @@ class Run {
   bool Charge(size_t bytes);
   Value Text(std::string text);  // charged
   Value Items(List items);       // charged
+  // False, after Fail: a namespace can hold others, so nothing may hold it.
+  bool MayBeHeld(const Value& value);
   std::vector<Value> Iterate(const Value& value);
   Value Attribute(const Value& object, const std::string& name);
   Value Item(const Value& object, const Value& index);
@@ -45,14 +47,23 @@ class Run {
  private:
   using Scope = std::map<std::string, Value, std::less<>>;
   enum class Signal { kNone, kBreak, kContinue };
+  static constexpr int kMaxCallDepth = 150;  // of evaluations: macros that call themselves
 
   void Exec(const Nodes& nodes);
   void Exec(const Node& node);
   void For(const Node& node);
-  void Macro(const Node& node);
+  void Loop(const Node& node, const Value& iterated, int depth);
+  Value LoopAgain(const Node& node, int depth);
+  Value Macro(const Node& node);
+  // Binds a macro's parameters in the innermost scope. False, after Fail.
+  bool Bind(const Node& node, const Arguments& arguments);
+  Value CallBlock(const Node& node);
   std::string Capture(const Nodes& nodes);
   void Assign(const Node& target, const Value& value);
-  Value WithFilters(const Node& node, Value value);
+  // The filters of a block's tag, applied to its text.
+  Value Filtered(const Node& filters, const Value& text);
+  // `function`, run where it was written: with the scopes of now, not with its caller's.
+  Value Closure(std::function<Value(Run&, const Arguments&)> function);
 
   Value Eval(const Node& node);
   Value EvalOperation(const Node& node);
@@ -60,9 +71,6 @@ class Run {
   Value Slice(const Node& node);
   Value Lookup(const std::string& name);
   Arguments EvalArguments(const Node& node, size_t first);
-  // False, after Fail: a namespace can hold others, so nothing may hold it.
-  bool MayBeHeld(const Value& value);
-
   const absl::Time now_;
   std::vector<std::shared_ptr<Scope>> scopes_;  // globals, the template's own, then the inner ones
   std::string output_;
@@ -88,7 +96,11 @@ Value ApplyFilter(Run& run, const std::string& name, const Value& value,
 bool ApplyTest(Run& run, const std::string& name, const Value& value, const Arguments& arguments);
 // Undefined: the object has no such method.
 Value MethodOf(Run& run, const Value& object, const std::string& name);
-// namespace, range, dict, raise_exception, strftime_now.
+// namespace, range, dict, cycler, joiner, raise_exception, strftime_now.
 void AddGlobals(Run* run);
+
+// format.cc: Python's text.format(...) and text % values.
+Value FormatBraces(Run& run, const std::string& text, const Arguments& arguments);
+Value FormatPercent(Run& run, const std::string& text, const Value& values);
 
 }  // namespace ponder::data::jinja

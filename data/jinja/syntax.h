@@ -22,14 +22,16 @@ struct Node {
     kText,      // text
     kOutput,    // expression
     kIf,        // condition; body; other
-    kFor,       // target, iterable, [filter]; body; other: the else branch
+    kFor,       // target, iterable, [filter]; body; other: the else branch; text: "recursive" or ""
     kSet,       // target, value
-    kSetBlock,  // target; body: text that is captured; names: filters
-    kMacro,     // text: name; names: parameters; parts: their [defaults]; body
+    kSetBlock,  // target, filters of what the body, a text, becomes
+    kMacro,     // text: name; names: parameters, then those of caller, varargs and kwargs that
+                // the body uses; parts: the parameters' [defaults]; body
+    kCallBlock,  // call, the body as a macro for its caller()
     kBreak,
     kContinue,
     kScope,  // with, generation: body in a scope of its own; names, parts: variables and values
-    kFilterBlock,  // names: filters; body
+    kFilterBlock,  // filters of what the body becomes
     // Expressions.
     kConstant,   // constant
     kName,       // text
@@ -45,7 +47,7 @@ struct Node {
     kAttribute,  // text; object
     kItem,       // object, index
     kSlice,      // object, [start], [stop], [step]
-    kCall,       // function, arguments ...; names: of the last arguments
+    kCall,       // function, arguments ...; names: of the last arguments; "*", "**": many of them
     kFilter,     // text; operand, arguments ...; names: of the last arguments
     kTest,       // text; operand, arguments ...
   };

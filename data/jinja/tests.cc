@@ -39,7 +39,7 @@ bool ApplyTest(Run& run, const std::string& name, const Value& value, const Argu
       return false;
     }
     const Value remainder = Binary(run, "%", value, name == "divisibleby" ? *given : Value::Int(2));
-    return run.ok() && (remainder.number() == 0) == (name != "odd");
+    return run.ok() && remainder.number() == (name == "odd" ? 1 : 0);
   }
   const std::pair<const char*, const char*> comparisons[] = {
       {"eq", "=="}, {"equalto", "=="},    {"==", "=="}, {"ne", "!="}, {"!=", "!="},

@@ -80,6 +80,35 @@ std::string ReplaceText(absl::string_view text, absl::string_view from, absl::st
   return replaced;
 }
 
+std::string Pad(absl::string_view text, int64_t width, absl::string_view fill, Side side) {
+  const int64_t missing = std::max<int64_t>(0, width - CountCharacters(text));
+  const int64_t left = side == Side::kLeft    ? missing
+                       : side == Side::kRight ? 0
+                                              : missing / 2 + (missing & width & 1);
+  std::string padded;
+  for (int64_t i = 0; i < left; ++i) absl::StrAppend(&padded, fill);
+  absl::StrAppend(&padded, text);
+  for (int64_t i = left; i < missing; ++i) absl::StrAppend(&padded, fill);
+  return padded;
+}
+
+bool IsDecimal(char32_t c) { return u_charType(static_cast<UChar32>(c)) == U_DECIMAL_DIGIT_NUMBER; }
+
+bool IsUnicodeDigit(char32_t c) {
+  const int32_t type = u_getIntPropertyValue(static_cast<UChar32>(c), UCHAR_NUMERIC_TYPE);
+  return type == U_NT_DECIMAL || type == U_NT_DIGIT;
+}
+
+bool IsNumeric(char32_t c) {
+  return u_getIntPropertyValue(static_cast<UChar32>(c), UCHAR_NUMERIC_TYPE) != U_NT_NONE;
+}
+
+bool IsAlphabetic(char32_t c) {
+  return (U_GET_GC_MASK(static_cast<UChar32>(c)) & U_GC_L_MASK) != 0;
+}
+
+bool IsAlphanumeric(char32_t c) { return IsAlphabetic(c) || IsNumeric(c); }
+
 std::vector<std::string> SplitLines(absl::string_view text, bool keep_ends) {
   constexpr absl::string_view kEnds[] = {"\r\n",     "\n",           "\r",          "\v",
                                          "\f",       "\x1C",         "\x1D",        "\x1E",

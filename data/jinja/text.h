@@ -17,6 +17,17 @@ std::string Title(absl::string_view text);
 // At most `count` times, from the left; < 0: all.
 std::string ReplaceText(absl::string_view text, absl::string_view from, absl::string_view to,
                         int64_t count);
+// Filled up to `width` characters with `fill`, one character.
+enum class Side { kLeft, kRight, kBoth };
+std::string Pad(absl::string_view text, int64_t width, absl::string_view fill, Side side);
+
+// As Python's str.isdigit and so on see a character.
+bool IsUnicodeDigit(char32_t c);
+bool IsDecimal(char32_t c);
+bool IsNumeric(char32_t c);
+bool IsAlphabetic(char32_t c);
+bool IsAlphanumeric(char32_t c);
+
 std::vector<std::string> SplitLines(absl::string_view text, bool keep_ends);
 
 }  // namespace ponder::data::jinja

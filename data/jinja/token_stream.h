@@ -40,6 +40,10 @@ class TokenStream {
   NodePtr Expression(bool with_condition = true);
   NodePtr Tuple(bool with_condition = true);  // a, b, ... or one expression
   NodePtr Target();                           // of set and for
+  NodePtr Filter(NodePtr operand);            // name or name(...), behind a "|"
+  // Whether `name` stands among the words from `from` up to here.
+  bool Uses(absl::string_view name, size_t from) const;
+  size_t position() const { return position_; }
 
  private:
   NodePtr With(Node::Kind kind, const std::string& text, NodePtr left, NodePtr right = nullptr);
@@ -56,6 +60,7 @@ class TokenStream {
   NodePtr Postfix(NodePtr node);
   NodePtr Subscript(NodePtr object);
   NodePtr FiltersAndTests(NodePtr node);
+  NodePtr TargetItem();
   NodePtr Test(NodePtr node);
   void CallArguments(Node* node);
   NodePtr Items(Node::Kind kind, const char* close);

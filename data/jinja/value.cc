@@ -308,6 +308,15 @@ bool Value::operator==(const Value& other) const {
   }
 }
 
+void Put(Dict* entries, Value key, Value value) {
+  for (auto& [name, held] : *entries) {
+    if (!(name == key)) continue;
+    held = std::move(value);
+    return;
+  }
+  entries->emplace_back(std::move(key), std::move(value));
+}
+
 const Value* Arguments::Get(size_t index, absl::string_view name) const {
   if (index < values.size()) return &values[index];
   for (const auto& [given, value] : named)

@@ -72,6 +72,9 @@ struct Value {
   bool operator==(const Value& other) const;
 };
 
+// Adds an entry, or replaces the value of the key that is there.
+void Put(Dict* entries, Value key, Value value);
+
 // Named arguments come after the others.
 struct Arguments {
   List values;

@@ -215,11 +215,10 @@ std::string JsonTokenizer::Decode(absl::Span<const int32_t> ids, bool skip_speci
       if (Shows(id, skip_special)) bytes += tokens_[static_cast<size_t>(id)].bytes;
     return ReplaceInvalidUtf8(bytes);
   }
-  std::vector<const TokenDecoder::Prepared*> shown;
-  shown.reserve(ids.size());
+  TokenDecoder::Text text(decoder_, ids.size());
   for (const int32_t id : ids)
-    if (Shows(id, skip_special)) shown.push_back(&tokens_[static_cast<size_t>(id)].prepared);
-  return decoder_.Decode(shown);
+    if (Shows(id, skip_special)) text.Append(tokens_[static_cast<size_t>(id)].prepared);
+  return text.Finish();
 }
 
 std::string JsonTokenizer::TokenBytes(int32_t id) const {
@@ -229,7 +228,10 @@ std::string JsonTokenizer::TokenBytes(int32_t id) const {
   if (token.byte >= 0) return std::string(1, static_cast<char>(token.byte));
   // Behind another token, as the first of a text may lose a space.
   const TokenDecoder::Prepared before = decoder_.Prepare("a");
-  const std::string text = decoder_.Decode({&before, &token.prepared});
+  TokenDecoder::Text both(decoder_, 2);
+  both.Append(before);
+  both.Append(token.prepared);
+  const std::string text = both.Finish();
   return text.substr(std::min(before.text.size(), text.size()));
 }
 

@@ -1,12 +1,14 @@
 // A BPE model of SentencePiece merges the two neighbours whose union is the piece with the highest
 // score. That is a list of merges by falling score, so the model becomes what transformers would
-// write as tokenizer.json, and MakeJsonTokenizer runs it.
+// write as tokenizer.json, and MakeJsonTokenizer runs it. Models that are more than that are cut
+// into pieces by sentencepiece_tokenizer.h.
 #include "data/tokenizers/sentencepiece_model.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -15,6 +17,8 @@
 #include "base/status.h"
 #include "data/tokenizers/json_tokenizer.h"
 #include "data/tokenizers/sentencepiece_model.pb.h"
+#include "data/tokenizers/sentencepiece_normalizer.h"
+#include "data/tokenizers/sentencepiece_tokenizer.h"
 #include "data/tokenizers/unicode_text.h"
 #include "nlohmann/json.hpp"
 
@@ -24,29 +28,39 @@ namespace {
 using Json = nlohmann::json;
 using Model = sentencepiece::SentencePieceModel;
 
-constexpr char kSpace[] = "\xE2\x96\x81";  // ▁
-constexpr int kUnknown = 2, kControl = 3, kUserDefined = 4, kByte = 6;
 constexpr int kBpe = 2;
 
-absl::Status CheckSupported(const Model& model) {
-  const auto unsupported = [](absl::string_view what) {
-    return absl::UnimplementedError(
-        absl::StrCat(what,
-                     "; put a tokenizer.json beside it, as transformers' save_pretrained "
-                     "writes it"));
-  };
+// What of the model a tokenizer.json can't say; empty: nothing.
+std::string BeyondJson(const Model& model) {
   const Model::Normalizer& normalizer = model.normalizer();
-  if (model.trainer().model_type() != kBpe)
-    return unsupported("trainer_spec.model_type is not BPE, the only one that is supported");
+  if (model.trainer().model_type() != kBpe) return "its trainer_spec.model_type is not BPE";
+  if (model.trainer().treat_whitespace_as_suffix())
+    return "trainer_spec.treat_whitespace_as_suffix is set";
   if (!normalizer.precompiled_charsmap().empty())
-    return unsupported(absl::StrCat("normalizer_spec.name is ",
-                                    absl::CHexEscape(normalizer.name().substr(0, 80)),
-                                    ", only identity is supported"));
+    return absl::StrCat("its text is normalised by ",
+                        absl::CHexEscape(normalizer.name().substr(0, 80)));
   if (normalizer.remove_extra_whitespaces())
-    return unsupported("normalizer_spec.remove_extra_whitespaces is set, which is not supported");
-  if (!normalizer.escape_whitespaces())
-    return unsupported("normalizer_spec.escape_whitespaces is not set, which is not supported");
-  return absl::OkStatus();
+    return "normalizer_spec.remove_extra_whitespaces is set";
+  if (!normalizer.escape_whitespaces()) return "normalizer_spec.escape_whitespaces is not set";
+  for (const Model::Piece& piece : model.pieces())
+    if (piece.type() == Model::Piece::UNUSED) return "it has unused pieces";
+  return "";
+}
+
+absl::StatusOr<Model> ReadModel(const std::string& bytes, const std::string& path) {
+  constexpr size_t kMaxBytes = 64 << 20;
+  Model model;
+  if (bytes.size() > kMaxBytes || !model.ParseFromString(bytes) || model.pieces_size() == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " is not a SentencePiece model, or it is damaged"));
+  }
+  if (!model.denormalizer().precompiled_charsmap().empty()) {
+    return absl::UnimplementedError(
+        absl::StrCat(path,
+                     ": decoded text is changed by denormalizer_spec, which is not "
+                     "supported"));
+  }
+  return model;
 }
 
 struct Merge {
@@ -60,7 +74,9 @@ std::vector<Merge> Merges(const Model& model,
                           const absl::flat_hash_map<absl::string_view, int32_t>& ids) {
   std::vector<Merge> merges;
   for (const Model::Piece& piece : model.pieces()) {
-    if (piece.type() == kControl || piece.type() == kUnknown || piece.type() == kByte) continue;
+    if (piece.type() == Model::Piece::CONTROL || piece.type() == Model::Piece::UNKNOWN ||
+        piece.type() == Model::Piece::BYTE)
+      continue;
     const absl::string_view text = piece.piece();
     for (size_t cut = 1; cut < text.size(); ++cut) {
       const auto left = ids.find(text.substr(0, cut)), right = ids.find(text.substr(cut));
@@ -89,11 +105,12 @@ absl::StatusOr<Json> TokenizerJson(const Model& model) {
     if (!ids.emplace(piece.piece(), id).second)
       return absl::InvalidArgumentError(absl::StrCat(name, " is there twice"));
     vocab[piece.piece()] = id;
-    if (piece.type() == kUnknown) unknown = piece.piece();
-    if (piece.type() == kUnknown || piece.type() == kControl || piece.type() == kUserDefined)
+    if (piece.type() == Model::Piece::UNKNOWN) unknown = piece.piece();
+    if (piece.type() == Model::Piece::UNKNOWN || piece.type() == Model::Piece::CONTROL ||
+        piece.type() == Model::Piece::USER_DEFINED)
       added.push_back({{"id", id},
                        {"content", piece.piece()},
-                       {"special", piece.type() != kUserDefined},
+                       {"special", piece.type() != Model::Piece::USER_DEFINED},
                        {"normalized", false}});
   }
   Json merges = Json::array();
@@ -101,9 +118,10 @@ absl::StatusOr<Json> TokenizerJson(const Model& model) {
     merges.push_back({std::string(merge.left), std::string(merge.right)});
   const bool prefix = model.normalizer().add_dummy_prefix();
   Json normalizers = Json::array();
-  if (prefix) normalizers.push_back({{"type", "Prepend"}, {"prepend", kSpace}});
-  normalizers.push_back({{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kSpace}});
-  Json decoders = {{{"type", "Replace"}, {"pattern", {{"String", kSpace}}}, {"content", " "}},
+  if (prefix) normalizers.push_back({{"type", "Prepend"}, {"prepend", kSpaceMark}});
+  normalizers.push_back(
+      {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", kSpaceMark}});
+  Json decoders = {{{"type", "Replace"}, {"pattern", {{"String", kSpaceMark}}}, {"content", " "}},
                    {{"type", "ByteFallback"}},
                    {{"type", "Fuse"}}};
   if (prefix) decoders.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
@@ -118,7 +136,7 @@ absl::StatusOr<Json> TokenizerJson(const Model& model) {
                  {"merges", merges}}}};
   if (!unknown.empty()) json["model"]["unk_token"] = unknown;
   const int bos = model.trainer().bos_id();
-  if (bos >= 0 && bos < model.pieces_size() && model.pieces(bos).type() == kControl) {
+  if (bos >= 0 && bos < model.pieces_size() && model.pieces(bos).type() == Model::Piece::CONTROL) {
     const std::string& text = model.pieces(bos).piece();
     json["post_processor"] = {
         {"type", "TemplateProcessing"},
@@ -133,13 +151,11 @@ absl::StatusOr<Json> TokenizerJson(const Model& model) {
 }  // namespace
 
 absl::StatusOr<std::string> SentencePieceAsJson(const std::string& bytes, const std::string& path) {
-  constexpr size_t kMaxBytes = 64 << 20;
-  Model model;
-  if (bytes.size() > kMaxBytes || !model.ParseFromString(bytes) || model.pieces_size() == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, " is not a SentencePiece model, or it is damaged"));
+  PONDER_ASSIGN_OR_RETURN(const Model model, ReadModel(bytes, path));
+  if (const std::string why = BeyondJson(model); !why.empty()) {
+    return absl::UnimplementedError(
+        absl::StrCat(path, " can't be written as a tokenizer.json or into a GGUF file: ", why));
   }
-  PONDER_RETURN_IF_ERROR(Annotate(CheckSupported(model), path));
   const absl::StatusOr<Json> json = TokenizerJson(model);
   if (!json.ok()) return Annotate(json.status(), path);
   return json->dump();
@@ -147,6 +163,11 @@ absl::StatusOr<std::string> SentencePieceAsJson(const std::string& bytes, const 
 
 absl::StatusOr<std::shared_ptr<const Tokenizer>> MakeSentencePieceTokenizer(
     const std::string& bytes, const std::string& path) {
+  PONDER_ASSIGN_OR_RETURN(const Model model, ReadModel(bytes, path));
+  if (!BeyondJson(model).empty()) {
+    auto made = MakeSegmentingTokenizer(model);
+    return made.ok() ? std::move(made) : Annotate(made.status(), path);
+  }
   PONDER_ASSIGN_OR_RETURN(const std::string json, SentencePieceAsJson(bytes, path));
   return MakeJsonTokenizer(json, path);
 }

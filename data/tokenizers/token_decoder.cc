@@ -126,6 +126,16 @@ absl::StatusOr<TokenDecoder> TokenDecoder::FromJson(const std::optional<JsonNode
     if (!alone) break;
     ++decoder.prepared_;
   }
+  // Most decoders only join what is prepared, and then look at the whole.
+  size_t at = decoder.prepared_;
+  const auto skip = [&](Step::Kind kind) {
+    const bool is = at < decoder.steps_.size() && decoder.steps_[at].kind == kind;
+    at += is ? 1 : 0;
+    return is;
+  };
+  decoder.joins_bytes_ = skip(Step::Kind::kByteFallback);
+  decoder.joins_ = skip(Step::Kind::kFuse) || at == decoder.steps_.size();
+  decoder.joined_ = at;
   return decoder;
 }
 
@@ -183,34 +193,21 @@ TokenDecoder::Prepared TokenDecoder::Prepare(std::string token) const {
   return prepared;
 }
 
-std::string TokenDecoder::Decode(absl::Span<const Prepared* const> tokens) const {
-  size_t at = prepared_;
-  const auto is = [&](Step::Kind kind) { return at < steps_.size() && steps_[at].kind == kind; };
-  // Most decoders only join what is prepared, and then look at the whole.
-  const bool bytes = is(Step::Kind::kByteFallback);
-  if (bytes) ++at;
-  const bool fused = is(Step::Kind::kFuse);
-  if (fused) ++at;
-  if (joined_by_space_ || (!fused && at < steps_.size())) {
-    std::vector<std::string> texts;
-    for (const Prepared* token : tokens) texts.push_back(token->text);
-    return joined_by_space_ ? absl::StrJoin(texts, " ") : Run(prepared_, std::move(texts));
-  }
-  std::string joined;
-  size_t size = 0;
-  for (const Prepared* token : tokens) size += token->text.size();
-  joined.reserve(size);
-  for (size_t i = 0; i < tokens.size();) {
-    if (!bytes || tokens[i]->byte < 0) {
-      joined += tokens[i++]->text;
-      continue;
-    }
-    std::string run;
-    for (; i < tokens.size() && tokens[i]->byte >= 0; ++i)
-      run.push_back(static_cast<char>(tokens[i]->byte));
-    AppendBytes(run, [&](absl::string_view text) { absl::StrAppend(&joined, text); });
-  }
-  return at == steps_.size() ? joined : Run(at, {std::move(joined)});
+TokenDecoder::Text::Text(const TokenDecoder& decoder, size_t tokens) : decoder_(decoder) {
+  if (decoder_.joins_) text_.reserve(4 * tokens);
+}
+
+void TokenDecoder::Text::EndBytes() {
+  AppendBytes(bytes_, [this](absl::string_view text) { absl::StrAppend(&text_, text); });
+  bytes_.clear();
+}
+
+std::string TokenDecoder::Text::Finish() {
+  if (decoder_.joined_by_space_) return absl::StrJoin(texts_, " ");
+  if (!decoder_.joins_) return decoder_.Run(decoder_.prepared_, std::move(texts_));
+  if (!bytes_.empty()) EndBytes();
+  const size_t done = decoder_.joined_;
+  return done == decoder_.steps_.size() ? std::move(text_) : decoder_.Run(done, {std::move(text_)});
 }
 
 std::string TokenDecoder::Alone(const Step& step, absl::string_view token) {

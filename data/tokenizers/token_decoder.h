@@ -10,7 +10,6 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/types/span.h"
 #include "data/tokenizers/json_node.h"
 #include "data/tokenizers/split_pattern.h"
 
@@ -29,8 +28,33 @@ class TokenDecoder {
     int byte = -1;  // that the text names, such as <0x0A>
   };
   Prepared Prepare(std::string token) const;
-  // Text that is valid UTF-8 if the tokens are.
-  std::string Decode(absl::Span<const Prepared* const> tokens) const;
+
+  // What prepared tokens, one after another, become: valid UTF-8 if they are. The decoder outlives
+  // it.
+  class Text {
+   public:
+    // For about so many tokens.
+    Text(const TokenDecoder& decoder, size_t tokens);
+
+    void Append(const Prepared& token) {
+      if (!decoder_.joins_) {
+        texts_.push_back(token.text);
+      } else if (decoder_.joins_bytes_ && token.byte >= 0) {
+        bytes_.push_back(static_cast<char>(token.byte));
+      } else {
+        if (!bytes_.empty()) EndBytes();
+        text_.append(token.text);
+      }
+    }
+    std::string Finish();
+
+   private:
+    void EndBytes();
+
+    const TokenDecoder& decoder_;
+    std::string text_, bytes_;
+    std::vector<std::string> texts_;  // if they can't be joined yet
+  };
 
   // Decode is nothing but the tokens' bytes, with U+FFFD for what is not UTF-8.
   bool is_byte_level() const;
@@ -52,6 +76,10 @@ class TokenDecoder {
   bool joined_by_space_ = true;
   std::vector<Step> steps_;
   size_t prepared_ = 0;  // steps that Prepare does
+  // The next ones do nothing but join tokens, or runs of tokens that are bytes; then come the steps
+  // from `joined_` on.
+  bool joins_ = false, joins_bytes_ = false;
+  size_t joined_ = 0;
 };
 
 // The bytes that a token of the byte-level alphabet stands for; a token with other characters

@@ -1,8 +1,8 @@
 // Tokenizer: text to token ids and back, as a model's folder defines it.
 //
 // Two kinds: that of a tokenizer.json (byte-level BPE; SentencePiece-style BPE) or, where there is
-// none, of a tokenizer.model (SentencePiece's own BPE), and our own, whose
-// tokens are bytes (data/tokenizer.h), for a folder without one.
+// none, of a tokenizer.model (SentencePiece's own), and our own, whose tokens are bytes
+// (data/tokenizer.h), for a folder without one.
 #pragma once
 
 #include <cstdint>

@@ -2,6 +2,7 @@
 // of the language; templates that would never end.
 #include "data/chat_template.h"
 
+#include <cstring>
 #include <map>
 #include <memory>
 #include <string>
@@ -91,20 +92,58 @@ TEST(ChatTemplate, ErrorsNameLineAndTag) {
   EXPECT_THAT(Render("\n{{ x"), testing::HasSubstr("t:2: a tag is not closed by }}"));
 }
 
+TEST(ChatTemplate, WhatIsNotThereIsAnErrorThatNamesIt) {
+  for (const char* tag : {"include 'x'", "extends 'x'", "import 'x' as y", "block b",
+                          "autoescape true", "trans", "do x"}) {
+    const std::string name(tag, std::strcspn(tag, " "));
+    EXPECT_EQ(Render("a\nb{% " + std::string(tag) + " %}"),
+              "! t:2: Encountered unknown tag '" + name + "'., in {% " + tag + " %}");
+  }
+  const auto made = ChatTemplate::Parse("a\n{{ 'x'|wordwrap(3) }}", "t");
+  ASSERT_TRUE(made.ok());
+  const auto rendered = made->Render(Json::object(), absl::UnixEpoch());
+  EXPECT_EQ(rendered.error, "No filter named 'wordwrap'.");
+  EXPECT_EQ(rendered.line, 2);
+  EXPECT_EQ(rendered.tag, "{{ 'x'|wordwrap(3) }}");
+}
+
+TEST(ChatTemplate, AMacroOutsideOfItsBlockIsAnError) {
+  EXPECT_EQ(
+      Render("{% set ns = namespace() %}{% for i in [1] %}{% macro m() %}{{ i }}{% endmacro %}"
+             "{% set ns.m = m %}{{ ns.m() }}{% endfor %}{{ ns.m() }}"),
+      "! a macro is called outside of the block that it is written in");
+}
+
 TEST(ChatTemplate, TemplatesThatWouldNotEndAreErrors) {
   const std::string many =
       "{% for a in range(9999) %}{% for b in range(9999) %}"
       "{% for c in range(9999) %}x{% endfor %}{% endfor %}{% endfor %}";
   for (const std::string& text :
-       {many, std::string("{{ 'abc' * 99999999999 }}"), std::string("{{ [0] * 999999999 }}"),
+       {many,
+        std::string("{{ 'abc' * 99999999999 }}"),
+        std::string("{{ [0] * 999999999 }}"),
         std::string("{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}"),
         std::string("{% set ns = namespace(a=[]) %}{% for i in range(99999) %}"
                     "{% set ns.a = [ns.a] %}{% endfor %}"),
         std::string("{% set ns = namespace(a='ab') %}{% for i in range(9999) %}"
                     "{% set ns.a = ns.a ~ ns.a %}{% endfor %}"),
         std::string("{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}"),
-        std::string(5000, '('), "{{ " + std::string(5000, '(') + " }}",
-        "{{ " + std::string(5000, '-') + "1 }}", "{{ [" + std::string(5000, '[') + " }}"}) {
+        std::string("{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}"),
+        std::string("{% macro f() %}{{ caller() }}{% call f() %}x{% endcall %}{% endmacro %}"
+                    "{% call f() %}y{% endcall %}"),
+        std::string("{{ '%99999999999d' % 1 }}"),
+        std::string("{{ '{:99999999999}'.format(1) }}"),
+        std::string("{{ 'x'.center(99999999999) }}"),
+        std::string("{{ 'x'|center(99999999999) }}"),
+        std::string("{{ 'x'.zfill(99999999999) }}"),
+        std::string("{{ [1]|slice(99999999999) }}"),
+        std::string("{{ [1]|batch(99999999999, 'x') }}"),
+        std::string("{% set ns = namespace() %}{% set ns.a = joiner(ns) %}"),
+        std::string("{% for x in [1, 2] %}{{ loop.changed(loop) }}{% endfor %}"),
+        std::string(5000, '('),
+        "{{ " + std::string(5000, '(') + " }}",
+        "{{ " + std::string(5000, '-') + "1 }}",
+        "{{ [" + std::string(5000, '[') + " }}"}) {
     const std::string rendered = Render(text);
     if (text[0] == '{') {
       EXPECT_EQ(rendered.substr(0, 2), "! ") << text.substr(0, 80);
