@@ -148,8 +148,9 @@ absl::Status Serve(const Flags& flags) {
   PONDER_RETURN_IF_ERROR(verifier::SelfTest(*bench->graders));
   if (bench->code != nullptr) PONDER_RETURN_IF_ERROR(SandboxAdvice(bench->code->CheckLayers()));
   verifier::Server::Options options = flags.server;
-  options.workers.threads = flags.threads;
-  options.slow_workers.queue_capacity = options.workers.queue_capacity;
+  options.workers.quick.threads = options.workers.programs.threads = flags.threads;
+  options.workers.programs.queue_capacity = options.workers.models.queue_capacity =
+      options.workers.quick.queue_capacity;
   PONDER_ASSIGN_OR_RETURN(auto server,
                           verifier::Server::Start(options, *bench->graders, &bench->counters));
   if (!flags.metrics_port_file.empty()) {
@@ -245,7 +246,7 @@ CLI::Option* AddEndpointOptions(CLI::App* command, const std::string& name, cons
 }
 
 void AddGraderOptions(CLI::App* command, Flags* flags) {
-  command->add_option("--threads", flags->threads, "threads that judge")
+  command->add_option("--threads", flags->threads, "threads that judge, and as many for programs")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_flag(
@@ -291,11 +292,12 @@ void AddServeOptions(CLI::App* serve, Flags* flags) {
       ->check(CLI::IsMember({kRequired, kIfJailed, kOff}))
       ->capture_default_str();
   serve
-      ->add_option("--slow-threads", server.slow_workers.threads,
-                   "threads for kinds that run programs or ask models")
+      ->add_option("--model-threads", server.workers.models.threads,
+                   "threads for kinds that ask models")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  serve->add_option("--queue", server.workers.queue_capacity, "calls that may wait")
+  serve->add_option("--queue", server.workers.quick.queue_capacity,
+                   "calls that may wait, for each: the quick, programs, models")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   serve

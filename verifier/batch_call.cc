@@ -47,20 +47,27 @@ absl::Status BatchCall::Admit(const absl::Status& welcome) {
     if (!grader.ok()) return Annotate(grader.status(), absl::StrCat("request ", i));
     graders_.push_back(*grader);
   }
-  for (size_t i = 0; i < items_.size(); ++i)
-    (graders_[i]->slow() ? slow_ : quick_).items.push_back(i);
-  PONDER_RETURN_IF_ERROR(Queue(&parts_.workers, kItemsPerTicket, &quick_));
-  const absl::Status queued = Queue(&parts_.slow_workers, 1, &slow_);
-  if (!queued.ok()) stopped_ = true;  // what is under way for the quick ones is for nothing
-  return queued;
+  for (size_t i = 0; i < items_.size(); ++i) {
+    lanes_[static_cast<size_t>(graders_[i]->pace())].items.push_back(i);
+  }
+  for (const Pace pace : {Pace::kQuick, Pace::kPrograms, Pace::kModels}) {
+    const absl::Status queued = Queue(pace);
+    if (queued.ok()) continue;
+    stopped_ = true;  // what is under way is for nothing
+    return queued;
+  }
+  return absl::OkStatus();
 }
 
-absl::Status BatchCall::Queue(Workers* workers, size_t items_per_ticket, Lane* lane) {
+absl::Status BatchCall::Queue(Pace pace) {
+  Workers& workers = parts_.workers[pace];
+  Lane* const lane = &lanes_[static_cast<size_t>(pace)];
+  const size_t items_per_ticket = pace == Pace::kQuick ? kItemsPerTicket : 1;
   const size_t wanted = std::min<size_t>(
-      (lane->items.size() + items_per_ticket - 1) / items_per_ticket, workers->threads());
+      (lane->items.size() + items_per_ticket - 1) / items_per_ticket, workers.threads());
   for (size_t pushed = 0; pushed < wanted; ++pushed) {
     ++tickets_;
-    if (workers->TryRun([this, lane] { Work(lane); })) continue;
+    if (workers.TryRun([this, lane] { Work(lane); })) continue;
     --tickets_;
     if (pushed == 0) return QueueFull();
     break;

@@ -1,6 +1,7 @@
 // One unary RPC of one or many requests, judged by several workers at once.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <vector>
@@ -20,8 +21,8 @@ void JudgeInto(const Grader& grader, const v1::GradeRequest& request, absl::Time
                Record* record, v1::GradeResponse* response);
 
 // A machine that deletes itself when gRPC is done with it. Workers hold tickets; each takes
-// requests by a shared counter until none is left, and the last one to leave ends the call. Slow
-// graders have workers and a counter of their own.
+// requests by a shared counter until none is left, and the last one to leave ends the call. Each
+// pace has workers and a counter of its own.
 class BatchCall final : public grpc::ServerUnaryReactor {
  public:
   struct Item {
@@ -48,13 +49,13 @@ class BatchCall final : public grpc::ServerUnaryReactor {
   // What a call needs to start: its graders found and a place in the queues.
   absl::Status Admit(const absl::Status& welcome);
   // ResourceExhausted: not even one ticket fits.
-  absl::Status Queue(Workers* workers, size_t items_per_ticket, Lane* lane);
+  absl::Status Queue(Pace pace);
 
   const ServiceParts& parts_;
   const absl::Time deadline_;
   const std::vector<Item> items_;
   std::vector<const Grader*> graders_;  // of each item
-  Lane quick_, slow_;
+  std::array<Lane, kPaces> lanes_;
   std::atomic<int> tickets_{1};  // one is the constructor's
   std::atomic<bool> stopped_{false};
   std::atomic<bool> late_{false};

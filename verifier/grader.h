@@ -8,6 +8,13 @@
 
 namespace ponder::verifier {
 
+enum class Pace {
+  kQuick = 0,     // milliseconds
+  kPrograms = 1,  // seconds of processor time: programs run
+  kModels = 2,    // seconds of waiting: a model is asked
+};
+constexpr int kPaces = 3;
+
 // What is judged: views that the caller keeps alive during the call.
 struct Question {
   absl::string_view gold;      // ground truth
@@ -29,9 +36,8 @@ class Grader {
   // why not. For prompt sets, when they are loaded.
   virtual absl::Status CheckGold(absl::string_view gold) const = 0;
 
-  // Whether an answer takes seconds rather than milliseconds: programs that run, models that think.
-  // A service judges these in threads of their own, so that the others don't wait behind them.
-  virtual bool slow() const { return false; }
+  // What judging takes. A service has threads for each, so that none waits behind a slower one.
+  virtual Pace pace() const { return Pace::kQuick; }
 };
 
 }  // namespace ponder::verifier

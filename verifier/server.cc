@@ -16,8 +16,7 @@ Server::Server(const Options& options, const Graders& graders, Access access,
     : access_(std::move(access)),
       record_(std::move(record)),
       workers_(options.workers),
-      slow_workers_(options.slow_workers),
-      service_(graders, access_, workers_, slow_workers_, *record_) {}
+      service_(graders, access_, workers_, *record_) {}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Options& options,
                                                       const Graders& graders, Counters* counters) {
@@ -28,8 +27,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Options& options,
   if (!options.metrics_listen.empty()) {
     PONDER_ASSIGN_OR_RETURN(
         made->page_, MetricsPage::Start(options.metrics_listen, [server = made.get(), counters] {
-          counters->Set(Metric::kQueueLength, static_cast<double>(server->workers_.waiting() +
-                                                                  server->slow_workers_.waiting()));
+          counters->Set(Metric::kQueueLength, static_cast<double>(server->workers_.waiting()));
           counters->Set(Metric::kCallsInFlight, server->service_.calls_in_flight());
           return counters->Page();
         }));

@@ -24,8 +24,7 @@ class Server {
  public:
   struct Options {
     std::string listen = "127.0.0.1:0";  // host:port; port 0: any free one
-    Workers::Options workers;
-    Workers::Options slow_workers{8, 1024};  // of kinds that take seconds
+    WorkersByPace::Options workers;
     Access::Options access;
     std::string metrics_listen;        // host:port of the page; empty: none
     std::string audit_log;             // file that verdicts are appended to; empty: none
@@ -58,8 +57,7 @@ class Server {
   const Access access_;
   const std::unique_ptr<Record> record_;
   std::string address_;
-  Workers workers_;
-  Workers slow_workers_;
+  WorkersByPace workers_;
   VerifierService service_;
   std::unique_ptr<MetricsPage> page_;
   std::unique_ptr<grpc::Server> server_;  // ends before what it calls

@@ -7,17 +7,17 @@
 
 namespace ponder::verifier {
 
-// A machine, thread-safe. A call waits in the workers' queue, never in a thread of its own; slow
-// kinds have workers of their own; a batch is judged by as many workers as are free; a call that is
+// A machine, thread-safe. A call waits in the workers' queue, never in a thread of its own; kinds
+// of another pace have workers of their own; a batch is judged by as many workers as are free; a call that is
 // cancelled or past its deadline stops after the answer at hand. INVALID_ARGUMENT: unknown kind
 // (the message says which request). RESOURCE_EXHAUSTED: the queue is full; try again later.
 // UNAUTHENTICATED: see Access.
 class VerifierService final : public v1::Verifier::CallbackService {
  public:
   // All outlive this.
-  VerifierService(const Graders& graders, const Access& access, Workers& workers,
-                  Workers& slow_workers, Record& record)
-      : parts_{graders, access, workers, slow_workers, record, calls_} {}
+  VerifierService(const Graders& graders, const Access& access, WorkersByPace& workers,
+                  Record& record)
+      : parts_{graders, access, workers, record, calls_} {}
 
   grpc::ServerUnaryReactor* Grade(grpc::CallbackServerContext* context,
                                   const v1::GradeRequest* request,

@@ -13,12 +13,9 @@ namespace ponder::verifier {
 struct ServiceParts {
   const Graders& graders;
   const Access& access;
-  Workers& workers;       // for what takes milliseconds
-  Workers& slow_workers;  // for graders that are slow()
+  WorkersByPace& workers;
   Record& record;
   CallsInFlight& calls;
-
-  Workers& WorkersFor(const Grader& grader) const { return grader.slow() ? slow_workers : workers; }
 };
 
 }  // namespace ponder::verifier

@@ -62,7 +62,7 @@ void StreamCall::Queue() {
     Fail(Annotate(grader.status(), absl::StrCat("request '", held_->id(), "'")));
     return;
   }
-  const bool queued = parts_.WorkersFor(**grader).TryRun([this, request = held_, grader = *grader] {
+  const bool queued = parts_.workers[(*grader)->pace()].TryRun([this, request = held_, grader = *grader] {
     v1::GradeResponse response;
     JudgeInto(*grader, *request, deadline_, &parts_.record, &response);
     Answer(std::move(response));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/queue.h"
+#include "verifier/grader.h"
 
 namespace ponder::verifier {
 
@@ -30,6 +31,26 @@ class Workers {
  private:
   Queue<std::function<void()>> queue_;
   std::vector<std::thread> threads_;
+};
+
+// A machine: workers for each pace. Thread-safe.
+class WorkersByPace {
+ public:
+  struct Options {
+    Workers::Options quick;
+    Workers::Options programs;
+    Workers::Options models{8, 1024};
+  };
+  explicit WorkersByPace(const Options& options)
+      : quick_(options.quick), programs_(options.programs), models_(options.models) {}
+
+  Workers& operator[](Pace pace) {
+    return pace == Pace::kQuick ? quick_ : pace == Pace::kPrograms ? programs_ : models_;
+  }
+  size_t waiting() const { return quick_.waiting() + programs_.waiting() + models_.waiting(); }
+
+ private:
+  Workers quick_, programs_, models_;
 };
 
 }  // namespace ponder::verifier

@@ -20,8 +20,8 @@ namespace ponder::verifier {
 // Judges when it is let go; says when it has begun.
 class GatedGrader final : public Grader {
  public:
-  GatedGrader(absl::Notification* begun, absl::Notification* go, bool slow = false)
-      : begun_(begun), go_(go), slow_(slow) {}
+  GatedGrader(absl::Notification* begun, absl::Notification* go, Pace pace = Pace::kQuick)
+      : begun_(begun), go_(go), pace_(pace) {}
   Verdict Grade(const Question& question, absl::Time deadline) const override {
     if (!begun_->HasBeenNotified()) begun_->Notify();
     go_->WaitForNotification();
@@ -30,20 +30,19 @@ class GatedGrader final : public Grader {
     return verdict;
   }
   absl::Status CheckGold(absl::string_view gold) const override { return absl::OkStatus(); }
-  bool slow() const override { return slow_; }
+  Pace pace() const override { return pace_; }
 
  private:
   absl::Notification* const begun_;
   absl::Notification* const go_;
-  const bool slow_;
+  const Pace pace_;
 };
 
 class ServerTest : public testing::Test {
  protected:
   void StartServer(Graders graders = MakeGraders(), int threads = 2, size_t queue = 64) {
     graders_ = std::make_unique<Graders>(std::move(graders));
-    options_.workers.threads = threads;
-    options_.workers.queue_capacity = queue;
+    options_.workers.quick = options_.workers.programs = {threads, queue};
     absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(options_, *graders_, &counters_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);

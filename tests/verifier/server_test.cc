@@ -184,9 +184,19 @@ TEST_F(ServerTest, PassesTheDeadlineToTheGrader) {
   EXPECT_THAT(response.verdict().extracted(), testing::AnyOf("999", "998", "997", "996"));
 }
 
-TEST_F(ServerTest, SlowKindsDontHoldUpTheOthers) {
+TEST_F(ServerTest, ProgramsAreOfAPaceOfTheirOwn) {
+  const Graders graders = MakeGraders();
+  EXPECT_EQ((*graders.Find("code"))->pace(), Pace::kPrograms);
+  for (const char* kind : {"choice", "math", "puzzle"})
+    EXPECT_EQ((*graders.Find(kind))->pace(), Pace::kQuick);
+}
+
+class PacesTest : public ServerTest, public testing::WithParamInterface<Pace> {};
+INSTANTIATE_TEST_SUITE_P(Slow, PacesTest, testing::Values(Pace::kPrograms, Pace::kModels));
+
+TEST_P(PacesTest, SlowKindsDontHoldUpTheOthers) {
   Graders::Map map = ShippedGraders();
-  map["gate"] = std::make_unique<GatedGrader>(&begun_, &go_, /*slow=*/true);
+  map["gate"] = std::make_unique<GatedGrader>(&begun_, &go_, GetParam());
   StartServer(Graders(std::move(map)), /*threads=*/1);
   v1::GradeBatchRequest mixed;
   *mixed.add_requests() = Request("a", "gate", "", "");

@@ -28,6 +28,7 @@ class CodeGrader final : public Grader {
   Verdict Grade(const Question& question, absl::Time deadline) const override;
   // That the gold can be read; what a right program is, it doesn't say.
   absl::Status CheckGold(absl::string_view gold) const override;
+  Pace pace() const override { return Pace::kPrograms; }
 
   // Is there what the sandbox needs? A matter of milliseconds. FailedPrecondition names the layers
   // that are missing and not accepted; Grade then answers kError alone.

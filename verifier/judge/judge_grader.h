@@ -62,7 +62,7 @@ class JudgeGrader final : public Grader {
   Verdict Grade(const Question& question, absl::Time deadline) const override;
   // That there is a reference; no model is asked.
   absl::Status CheckGold(absl::string_view gold) const override;
-  bool slow() const override { return true; }
+  Pace pace() const override { return Pace::kModels; }
 
  private:
   JudgePanel& panel_;
@@ -77,7 +77,7 @@ class JudgeFallback final : public Grader {
 
   Verdict Grade(const Question& question, absl::Time deadline) const override;
   absl::Status CheckGold(absl::string_view gold) const override { return rules_->CheckGold(gold); }
-  bool slow() const override { return true; }
+  Pace pace() const override { return Pace::kModels; }
 
  private:
   const std::unique_ptr<const Grader> rules_;

@@ -44,7 +44,7 @@ class ScoringGrader : public Grader {
 
   Verdict Grade(const Question& question, absl::Time deadline) const override;
   absl::Status CheckGold(absl::string_view gold) const override;
-  bool slow() const override { return true; }
+  Pace pace() const override { return Pace::kModels; }
 
  protected:
   virtual absl::StatusOr<double> Score(const PreferenceQuestion& question,
