@@ -105,7 +105,7 @@ void Inference::Scratch::Attention(const Pass& pass, int64_t layer_index) {
                 pass.model.rope_cos.data(), pass.model.rope_sin.data());
   kernels::Rope(pass.pool, k.data(), kv_width, pass.t, shape.kv_heads, shape.head_dim,
                 positions.data(), pass.model.rope_cos.data(), pass.model.rope_sin.data());
-  kernels::StoreKv(shape, layer_index, k.data(), v.data(), kv_width, pass.rows);
+  kernels::StoreKv(pass.pool, shape, layer_index, k.data(), v.data(), kv_width, pass.rows);
   attended.Resize(pass.t * q_width);
   kernels::AttentionForward(pass.pool, shape, layer_index, q.data(), q_width, pass.rows,
                             attended.data(), nullptr);
@@ -133,7 +133,8 @@ void Inference::Scratch::LatentAttention(const Pass& pass, int64_t layer_index) 
   Product(pass.pool, normed, pass.t, latent.rope_key, &rope_key);
   k.Resize(pass.t * shape.key());
   LatentKeys(pass.pool, shape, rotation, c.data(), rope_key.data(), pass.t, k.data());
-  kernels::StoreKv(attention, layer_index, k.data(), k.data(), shape.key(), pass.rows);
+  kernels::StoreKv(pass.pool, attention, layer_index, k.data(), k.data(), shape.key(),
+                   pass.rows);
   attended.Resize(pass.t * shape.heads * shape.rank);
   kernels::AttentionForward(pass.pool, attention, layer_index, q_latent.data(),
                             shape.heads * shape.key(), pass.rows, attended.data(), nullptr);

@@ -52,21 +52,27 @@ int64_t KvPageFloats(const AttentionShape& shape, int64_t layers) {
   return PageOffset(shape, layers, 0);
 }
 
-void StoreKv(const AttentionShape& shape, int64_t layer, const float* k, const float* v,
-             int64_t row_stride, absl::Span<const AttentionRow> rows) {
+void StoreKv(ThreadPool& pool, const AttentionShape& shape, int64_t layer, const float* k,
+             const float* v, int64_t row_stride, absl::Span<const AttentionRow> rows) {
   const int64_t d = shape.head_dim;
   const int64_t dv = shape.value_dim;
-  for (size_t t = 0; t < rows.size(); ++t) {
-    const int64_t position = rows[t].length - 1;
-    const int64_t slot = position % kKvBlock;
-    for (int64_t h = 0; h < shape.kv_heads; ++h) {
-      float* keys = rows[t].pages[position / kKvBlock] + PageOffset(shape, layer, h);
-      const float* from = k + static_cast<int64_t>(t) * row_stride + h * d;
-      for (int64_t i = 0; i < d; ++i) keys[i * kKvBlock + slot] = from[i];
-      std::memcpy(keys + d * kKvBlock + slot * dv,
-                  v + static_cast<int64_t>(t) * row_stride + h * dv, dv * sizeof(float));
+  // A key is spread over as many cache lines as it has elements: the memory takes its time.
+  constexpr int64_t kLine = 16;
+  const int64_t grain = RowsWorthSharing(shape.kv_heads * d * kLine);
+  pool.ParallelFor(static_cast<int64_t>(rows.size()), grain, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const AttentionRow& row = rows[static_cast<size_t>(t)];
+      const int64_t position = row.length - 1;
+      const int64_t slot = position % kKvBlock;
+      for (int64_t h = 0; h < shape.kv_heads; ++h) {
+        float* keys = row.pages[position / kKvBlock] + PageOffset(shape, layer, h);
+        const float* from = k + t * row_stride + h * d;
+        for (int64_t i = 0; i < d; ++i) keys[i * kKvBlock + slot] = from[i];
+        std::memcpy(keys + d * kKvBlock + slot * dv, v + t * row_stride + h * dv,
+                    dv * sizeof(float));
+      }
     }
-  }
+  });
 }
 
 void AttentionForward(ThreadPool& pool, const AttentionShape& shape, int64_t layer, const float* q,

@@ -33,8 +33,8 @@ struct AttentionRow {
 };
 
 // Writes k [T, KH, D] and v [T, KH, DV] (rows row_stride floats apart) of row t to position rows[t].length - 1 of its pages.
-void StoreKv(const AttentionShape& shape, int64_t layer, const float* k, const float* v, int64_t row_stride,
-             absl::Span<const AttentionRow> rows);
+void StoreKv(ThreadPool& pool, const AttentionShape& shape, int64_t layer, const float* k, const float* v,
+             int64_t row_stride, absl::Span<const AttentionRow> rows);
 
 // out [T, NH, DV] from q [T, NH, D] (row stride q_stride). Keys of each row must have been stored. lse [T, NH], the
 // log-sum-exp of the scaled scores, is optional (for backward).

@@ -27,7 +27,7 @@ void AttendPacked(Workspace& workspace, const kernels::AttentionShape& shape, co
       rows[i] = {pages.data() + first_page[s], batch.positions[i] + 1};
     }
   }
-  kernels::StoreKv(shape, /*layer=*/0, k, v, kv_stride, rows);
+  kernels::StoreKv(workspace.pool, shape, /*layer=*/0, k, v, kv_stride, rows);
   kernels::AttentionForward(workspace.pool, shape, /*layer=*/0, q, shape.heads * shape.head_dim,
                             rows, out, lse);
 }

@@ -57,6 +57,8 @@ def seeds():
         tensors_file({"x": ("F8_E4M3", [2, 2], 4), "y": ("F16", [0, 3], 0)}, {"format": "pt"}),
         tensors_file({})]
     yield "tokenizer_json", files(DATA + "tokenizers/*/tokenizer.json")
+    small = [model for model in files(DATA + "tokenizers/*/tokenizer.model") if len(model) < 60000]
+    yield "tokenizer_model", small
     templates = {line["template"] for line in lines("chat/*.jsonl") if line.get("template")}
     yield "chat_template", [text.encode() for text in sorted(templates)]
 

@@ -75,7 +75,8 @@ Result Prefill(ThreadPool& pool, const AttentionShape& shape, const Inputs& in, 
   for (int64_t at = 0; at < length; at += chunk) {
     std::vector<AttentionRow> rows;
     for (int64_t t = at; t < std::min(length, at + chunk); ++t) rows.push_back(cache.Row(t + 1));
-    StoreKv(shape, kLayer, &in.k[at * in.kv_width], &in.v[at * in.kv_width], in.kv_width, rows);
+    StoreKv(pool, shape, kLayer, &in.k[at * in.kv_width], &in.v[at * in.kv_width], in.kv_width,
+            rows);
     AttentionForward(pool, shape, kLayer, &in.q[at * in.q_width], in.q_width, rows,
                      &result.out[at * in.q_width], &result.lse[at * shape.heads]);
   }
@@ -165,7 +166,7 @@ TEST_P(Attention, KeepsItsBitsInAMixedBatch) {
     caches.emplace_back(shape_, n);
     std::vector<AttentionRow> all;
     for (int64_t t = 0; t < n; ++t) all.push_back(caches.back().Row(t + 1));
-    StoreKv(shape_, kLayer, in.k.data(), in.v.data(), in.kv_width, all);
+    StoreKv(one, shape_, kLayer, in.k.data(), in.v.data(), in.kv_width, all);
     for (int64_t t = s == 2 ? 0 : n - 1; t < n; ++t) {
       rows.push_back(all[t]);
       q.insert(q.end(), &in.q[t * in.q_width], &in.q[t * in.q_width] + in.q_width);
@@ -256,8 +257,9 @@ TEST(AttentionKernels, WithFmaAgreeOnEveryBitOfATile) {
       out[i].resize(kQueries * d);
       stats[i].resize(2 * kQueries);
       std::vector<float> scores(kQueries * kKvBlock);
-      tables[i]->attention_tile({kQueries, d, d, 0.3f, q.data(), lengths, page_list, 0, out[i].data(),
-                                 scores.data(), stats[i].data(), stats[i].data() + kQueries});
+      tables[i]->attention_tile({kQueries, d, d, 0.3f, q.data(), lengths, page_list, 0,
+                                 out[i].data(), scores.data(), stats[i].data(),
+                                 stats[i].data() + kQueries});
     }
     EXPECT_TRUE(SameBits(out[0].data(), out[1].data(), kQueries * d)) << d;
     EXPECT_TRUE(SameBits(stats[0].data(), stats[1].data(), 2 * kQueries)) << d;
