@@ -52,6 +52,23 @@ std::string Streamed(const Tokenizer& tokenizer, const Ids& ids, bool skip_speci
   return text + stream->Finish();
 }
 
+// With ids that the vocabulary doesn't have among them.
+void ExpectRandomIdsToStreamAsTheyDecode(const Tokenizer& tokenizer) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 200; ++round) {
+    Ids ids(random() % 30);
+    for (int32_t& id : ids)
+      id = static_cast<int32_t>(random() % static_cast<uint64_t>(tokenizer.vocab_size() + 3)) - 1;
+    for (const bool skip : {false, true}) {
+      const std::string text = tokenizer.Decode(ids, skip);
+      EXPECT_TRUE(IsValidUtf8(text));
+      EXPECT_EQ(Streamed(tokenizer, ids, skip), text) << Json(ids);
+    }
+  }
+}
+
 class TokenizerCase : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
@@ -88,16 +105,7 @@ TEST_P(TokenizerCase, DecodesAsTheRustLibraryWholeAndTokenByToken) {
 }
 
 TEST_P(TokenizerCase, RandomIdsStreamToWhatTheyDecodeTo) {
-  const uint64_t seed = std::random_device{}();
-  SCOPED_TRACE(seed);
-  std::mt19937_64 random(seed);
-  for (int round = 0; round < 200; ++round) {
-    Ids ids(random() % 30);
-    for (int32_t& id : ids)
-      id = static_cast<int32_t>(random() % static_cast<uint64_t>(tokenizer_->vocab_size() + 3)) - 1;
-    EXPECT_EQ(Streamed(*tokenizer_, ids, false), tokenizer_->Decode(ids, false)) << Json(ids);
-    EXPECT_EQ(Streamed(*tokenizer_, ids, true), tokenizer_->Decode(ids, true)) << Json(ids);
-  }
+  ExpectRandomIdsToStreamAsTheyDecode(*tokenizer_);
 }
 
 TEST_P(TokenizerCase, BrokenUtf8CountsAsTheReplacementCharacter) {
@@ -269,19 +277,7 @@ TEST_P(SentencePieceCase, IsWhatItsOwnLibraryMakesOfTheTexts) {
 }
 
 TEST_P(SentencePieceCase, RandomIdsStreamToWhatTheyDecodeTo) {
-  const uint64_t seed = std::random_device{}();
-  SCOPED_TRACE(seed);
-  std::mt19937_64 random(seed);
-  for (int round = 0; round < 200; ++round) {
-    Ids ids(random() % 30);
-    for (int32_t& id : ids)
-      id = static_cast<int32_t>(random() % static_cast<uint64_t>(tokenizer_->vocab_size() + 3)) - 1;
-    for (const bool skip : {false, true}) {
-      const std::string text = tokenizer_->Decode(ids, skip);
-      EXPECT_TRUE(IsValidUtf8(text));
-      EXPECT_EQ(Streamed(*tokenizer_, ids, skip), text) << Json(ids);
-    }
-  }
+  ExpectRandomIdsToStreamAsTheyDecode(*tokenizer_);
 }
 
 TEST_P(SentencePieceCase, NamesOfControlTokensInTextAreThoseTokens) {

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -86,12 +87,21 @@ std::string LanguageOf(const std::string& file) {
   return absl::EndsWith(file, ".cpp") ? "cpp" : "python";
 }
 
+// Processes of the jails' users, but for those in the control groups of another verifier.
 std::set<std::string> ProcessesOfTheJail() {
+  const std::string ours = absl::StrCat("/ponder-", getpid(), "-");
   std::set<std::string> found;
   for (int user = 65000; user < 65016; ++user) {
     FILE* ps = popen(absl::StrCat("ps -o pid= -u ", user).c_str(), "r");
     char line[256];
-    while (ps != nullptr && fgets(line, sizeof(line), ps)) found.insert(line);
+    while (ps != nullptr && fgets(line, sizeof(line), ps)) {
+      const std::string process(absl::StripAsciiWhitespace(line));
+      std::ifstream file("/proc/" + process + "/cgroup");
+      if (!file) continue;  // it has ended
+      const std::string groups(std::istreambuf_iterator<char>(file), {});
+      if (!absl::StrContains(groups, "/ponder-") || absl::StrContains(groups, ours))
+        found.insert(process);
+    }
     if (ps != nullptr) pclose(ps);
   }
   return found;
