@@ -58,7 +58,7 @@ Comparison CompareAt(const Node& a, const Node& b, EvaluationOptions options, lo
     if (precision < 256) continue;
     // Equal as far as one can see: far enough?
     const long magnitude = std::max(left.magnitude(), right.magnitude());
-    if (precision < 2 * magnitude + 128) continue;
+    if (magnitude > (precision - 128) / 2) continue;  // it may be the greatest long
     if (mag_cmp_2exp_si(arb_radref(acb_realref(difference.get())), -precision / 2) < 0 &&
         mag_cmp_2exp_si(arb_radref(acb_imagref(difference.get())), -precision / 2) < 0) {
       return Comparison::kEqual;

@@ -471,6 +471,7 @@ TEST(MathGrader, ComesBackFromBombs) {
   const std::string bombs[] = {"9^{9^{9^{9}}}",
                                "(10^{8})!",
                                "((10^8)!)!",
+                               "\\min(4, 2^4E382)",
                                "(a+b+c+d+e)^{200}",
                                "9^{9^{9^{9^{9}}}} - 9^{9^{9^{9^{9}}}} + 4",
                                repeat("(", 20000) + "4" + repeat(")", 20000),
