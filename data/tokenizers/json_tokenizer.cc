@@ -144,10 +144,7 @@ void JsonTokenizer::NameTokens() {
 absl::StatusOr<std::vector<int32_t>> JsonTokenizer::Encode(absl::string_view text,
                                                            bool add_special) const {
   std::string replaced;
-  if (!IsValidUtf8(text)) {
-    replaced = ReplaceInvalidUtf8(text);
-    text = replaced;
-  }
+  text = ValidUtf8(text, &replaced);
   std::vector<int32_t> ids;
   ids.reserve(text.size() / 3 + 8);
   const WordCachePool::Loan cache = caches_.Borrow();

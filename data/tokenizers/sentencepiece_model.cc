@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
@@ -47,6 +48,22 @@ std::string BeyondJson(const Model& model) {
   return "";
 }
 
+absl::Status CheckPieces(const Model& model) {
+  absl::flat_hash_set<absl::string_view> seen;
+  for (int32_t id = 0; id < model.pieces_size(); ++id) {
+    const Model::Piece& piece = model.pieces(id);
+    const std::string name = absl::StrCat("pieces[", id, "]");
+    if (piece.piece().empty() || !IsValidUtf8(piece.piece()))
+      return absl::InvalidArgumentError(absl::StrCat(name, " is empty or not UTF-8"));
+    if (!(std::abs(piece.score()) <= std::numeric_limits<float>::max()))
+      return absl::InvalidArgumentError(absl::StrCat(name, " has a score that is no number"));
+    if (!seen.insert(piece.piece()).second)
+      return absl::InvalidArgumentError(absl::StrCat(name, " is there twice"));
+  }
+  return absl::OkStatus();
+}
+
+// A model whose pieces are texts with scores, each once.
 absl::StatusOr<Model> ReadModel(const std::string& bytes, const std::string& path) {
   constexpr size_t kMaxBytes = 64 << 20;
   Model model;
@@ -60,6 +77,7 @@ absl::StatusOr<Model> ReadModel(const std::string& bytes, const std::string& pat
                      ": decoded text is changed by denormalizer_spec, which is not "
                      "supported"));
   }
+  PONDER_RETURN_IF_ERROR(Annotate(CheckPieces(model), path));
   return model;
 }
 
@@ -97,13 +115,7 @@ absl::StatusOr<Json> TokenizerJson(const Model& model) {
   std::string unknown;
   for (int32_t id = 0; id < model.pieces_size(); ++id) {
     const Model::Piece& piece = model.pieces(id);
-    const std::string name = absl::StrCat("pieces[", id, "]");
-    if (piece.piece().empty() || !IsValidUtf8(piece.piece()))
-      return absl::InvalidArgumentError(absl::StrCat(name, " is empty or not UTF-8"));
-    if (!(std::abs(piece.score()) <= std::numeric_limits<float>::max()))
-      return absl::InvalidArgumentError(absl::StrCat(name, " has a score that is no number"));
-    if (!ids.emplace(piece.piece(), id).second)
-      return absl::InvalidArgumentError(absl::StrCat(name, " is there twice"));
+    ids.emplace(piece.piece(), id);
     vocab[piece.piece()] = id;
     if (piece.type() == Model::Piece::UNKNOWN) unknown = piece.piece();
     if (piece.type() == Model::Piece::UNKNOWN || piece.type() == Model::Piece::CONTROL ||

@@ -1,7 +1,6 @@
 #include "data/tokenizers/sentencepiece_segmenter.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <limits>
 #include <queue>
@@ -43,13 +42,7 @@ absl::StatusOr<SentencePieceSegmenter> SentencePieceSegmenter::Make(
   if (model.trainer().byte_fallback()) made.byte_ids_.assign(256, -1);
   for (int32_t id = 0; id < model.pieces_size(); ++id) {
     const auto& piece = model.pieces(id);
-    const std::string name = absl::StrCat("pieces[", id, "]");
-    if (piece.piece().empty() || !IsValidUtf8(piece.piece()))
-      return absl::InvalidArgumentError(absl::StrCat(name, " is empty or not UTF-8"));
-    if (!(std::abs(piece.score()) <= std::numeric_limits<float>::max()))
-      return absl::InvalidArgumentError(absl::StrCat(name, " has a score that is no number"));
-    if (!made.ids_.emplace(piece.piece(), id).second)
-      return absl::InvalidArgumentError(absl::StrCat(name, " is there twice"));
+    made.ids_.emplace(piece.piece(), id);
     Piece known{piece.score(), piece.type() == ModelPiece::USER_DEFINED,
                 piece.type() == ModelPiece::UNUSED, false};
     known.in_text = piece.type() == ModelPiece::NORMAL || known.user_defined || known.unused;
@@ -66,8 +59,9 @@ absl::StatusOr<SentencePieceSegmenter> SentencePieceSegmenter::Make(
     if (piece.type() != ModelPiece::BYTE) continue;
     const int byte = ByteOfToken(piece.piece());
     if (byte < 0 || made.byte_ids_.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          name, " is of the kind for bytes, but names none, or there is no byte_fallback"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("pieces[", id,
+                       "] is of the kind for bytes, but names none, or there is no byte_fallback"));
     }
     made.byte_ids_[static_cast<size_t>(byte)] = id;
   }

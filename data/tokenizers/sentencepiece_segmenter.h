@@ -24,7 +24,7 @@ namespace ponder::data {
 
 class SentencePieceSegmenter {
  public:
-  // InvalidArgument: the model's pieces do not fit together.
+  // Of texts with scores, each once. InvalidArgument: the model's pieces do not fit together.
   static absl::StatusOr<SentencePieceSegmenter> Make(
       const sentencepiece::SentencePieceModel& model);
 

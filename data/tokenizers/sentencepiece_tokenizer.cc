@@ -146,10 +146,7 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> SegmentingTokenizer::Make(
 absl::StatusOr<std::vector<int32_t>> SegmentingTokenizer::Encode(absl::string_view text,
                                                                  bool add_special) const {
   std::string replaced;
-  if (!IsValidUtf8(text)) {
-    replaced = ReplaceInvalidUtf8(text);
-    text = replaced;
-  }
+  text = ValidUtf8(text, &replaced);
   std::vector<int32_t> ids;
   if (add_special && bos_ >= 0) ids.push_back(bos_);
   for (const AddedTokens::Segment& segment : special_.Cut(text)) {

@@ -8,6 +8,7 @@
 #include "nlohmann/json.hpp"
 
 namespace ponder::data {
+
 absl::StatusOr<SpecialFrame> SpecialFrame::FromJson(const std::optional<JsonNode>& node,
                                                     int64_t max_token_id) {
   SpecialFrame frame;

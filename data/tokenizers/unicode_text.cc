@@ -111,6 +111,12 @@ std::string ReplaceInvalidUtf8(absl::string_view text) {
   return valid;
 }
 
+absl::string_view ValidUtf8(absl::string_view text, std::string* storage) {
+  if (IsValidUtf8(text)) return text;
+  *storage = ReplaceInvalidUtf8(text);
+  return *storage;
+}
+
 size_t IncompleteTail(absl::string_view text) {
   for (size_t tail = std::min<size_t>(3, text.size()); tail > 0; --tail) {
     const Utf8Step step = NextUtf8(text, text.size() - tail);

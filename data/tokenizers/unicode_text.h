@@ -22,6 +22,8 @@ bool IsAscii(absl::string_view text);
 bool IsValidUtf8(absl::string_view text);
 // Each maximal invalid part becomes one U+FFFD, as browsers, Python and Rust do it.
 std::string ReplaceInvalidUtf8(absl::string_view text);
+// `text`, or, if it is not valid, what replaces it, kept in *storage.
+absl::string_view ValidUtf8(absl::string_view text, std::string* storage);
 // How many bytes at the end begin a character that is not whole yet: 0 to 3.
 size_t IncompleteTail(absl::string_view text);
 
