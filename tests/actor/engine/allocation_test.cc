@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "moe/kernels/aligned_buffer.h"
 #include "tests/moe/reference_decoder.h"
+#include "tests/moe/tiny_config.h"
 
 namespace {
 std::atomic<int64_t> allocations{0};
@@ -33,17 +34,8 @@ namespace ponder::actor {
 namespace {
 
 TEST(Allocation, NoneForATokenInSteadyState) {
-  moe::ModelConfig config;
-  config.vocab_size = 40;
-  config.hidden_size = 16;
+  moe::ModelConfig config = moe::TinyByteConfig(/*max_position_embeddings=*/256);
   config.num_hidden_layers = 2;
-  config.num_attention_heads = 4;
-  config.num_key_value_heads = 2;
-  config.head_dim = 8;
-  config.intermediate_size = config.moe_intermediate_size = 12;
-  config.num_experts = 4;
-  config.num_experts_per_tok = 2;
-  config.max_position_embeddings = 256;
   Engine::Options options;
   options.threads = 2;
   options.kv_cache_mib = 4;
