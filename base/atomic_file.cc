@@ -26,7 +26,7 @@ absl::Status ErrnoStatus(int error_number, absl::string_view what) {
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-      return absl::ResourceExhaustedError(message);
+      return absl::ResourceExhaustedError(absl::StrCat(message, "; make room there and try again"));
     case EACCES:
     case EPERM:
     case EROFS:

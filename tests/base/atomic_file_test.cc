@@ -100,6 +100,8 @@ TEST(ErrnoStatus, MapsWhatCallersActOn) {
   EXPECT_EQ(ErrnoStatus(EDQUOT, "x").code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(ErrnoStatus(EACCES, "x").code(), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(ErrnoStatus(EROFS, "x").code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(ErrnoStatus(ENOSPC, "can't write y").message(),
+            "can't write y: No space left on device; make room there and try again");
   EXPECT_EQ(ErrnoStatus(EIO, "can't read y").message(), "can't read y: Input/output error");
 }
 
