@@ -117,9 +117,24 @@ absl::StatusOr<pid_t> Watch::AwaitStart() {
   return report->value;
 }
 
+// write(), where a reader that has gone is EPIPE alone: its signal would end the whole process.
+ssize_t WriteWithoutSignal(int pipe, absl::string_view text) {
+  sigset_t pipe_signal, before;
+  sigemptyset(&pipe_signal);
+  sigaddset(&pipe_signal, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+  const ssize_t written = write(pipe, text.data(), text.size());
+  const int error = errno;
+  constexpr timespec kAtOnce = {0, 0};
+  if (written < 0 && error == EPIPE) sigtimedwait(&pipe_signal, nullptr, &kAtOnce);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return written;
+}
+
 void Watch::WriteInput() {
-  const absl::string_view rest = program_.input.substr(input_written_);
-  const ssize_t written = write(pipes_.input, rest.data(), rest.size());
+  const ssize_t written =
+      WriteWithoutSignal(pipes_.input, program_.input.substr(input_written_));
   if (written >= 0) input_written_ += written;
   const bool broken = written < 0 && errno != EAGAIN && errno != EINTR;
   if (broken || input_written_ == program_.input.size()) CloseInput();

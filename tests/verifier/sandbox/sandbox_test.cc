@@ -33,6 +33,20 @@ TEST(Sandbox, LeavesItsSelfTestWhenToldTo) {
   EXPECT_TRUE(SelfTest(**sandbox, absl::InfiniteFuture()).ok());
 }
 
+// A program may close its standard input with more on the way: EPIPE for the writer, whose process
+// must not be ended by the signal. (The default of SIGPIPE ends this test.)
+TEST(Sandbox, OutlivesAProgramThatStopsListening) {
+  auto sandbox = Sandbox::Make({});
+  ASSERT_TRUE(sandbox.ok()) << sandbox.status();
+  const std::string input(1 << 20, 'x');
+  Program program;
+  program.argv = {"/usr/bin/python3", "-c", "import os; os.close(0); print('deaf')"};
+  program.input = input;
+  auto result = (*sandbox)->Run(program, absl::InfiniteFuture(), -1);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->output, "deaf\n");
+}
+
 TEST(Sandbox, RemovesTheGroupsOfVerifiersThatWereKilled) {
   std::string root = testing::TempDir() + "cgroups_XXXXXX";
   ASSERT_NE(mkdtemp(root.data()), nullptr);
