@@ -24,7 +24,7 @@ KvPages::KvPages(int64_t capacity, int64_t page_floats, int64_t record_bytes)
 void KvPages::Grow() {
   const int64_t first = grown();
   const int64_t count = std::min(pages_per_slab_, capacity_ - first);
-  slabs_.emplace_back(count * page_floats_);
+  slabs_.push_back(arena_.Allocate(count * page_floats_));
   records_.emplace_back(static_cast<size_t>(count * record_bytes_));
   entries_.resize(static_cast<size_t>(first + count));
   for (int64_t page = first + count - 1; page >= first; --page)
@@ -98,7 +98,7 @@ void KvPages::CopyContents(Page from, Page to) {
 
 float* KvPages::data(Page page) {
   const int64_t slab = page / pages_per_slab_;
-  return slabs_[static_cast<size_t>(slab)].data() + page % pages_per_slab_ * page_floats_;
+  return slabs_[static_cast<size_t>(slab)] + page % pages_per_slab_ * page_floats_;
 }
 
 uint8_t* KvPages::record(Page page) {

@@ -5,12 +5,13 @@
 #include <cstdint>
 #include <vector>
 
-#include "moe/kernels/aligned_buffer.h"
+#include "moe/kernels/arena.h"
 
 namespace ponder::actor {
 
 // A machine; one thread at a time. Memory is taken in slabs as it is first needed, up to `capacity`
-// pages, and kept. A page without references is free. If it has been marked `kept`, its contents
+// pages, and kept; of an arena, as keys that lie in small system pages cost their first write, and
+// every reader, more than the arithmetic. A page without references is free. If it has been marked `kept`, its contents
 // stay until it is forgotten: of the free pages those are taken last, the longest unused first.
 class KvPages {
  public:
@@ -56,7 +57,8 @@ class KvPages {
   const int64_t page_floats_;
   const int64_t record_bytes_;
   const int64_t pages_per_slab_;
-  std::vector<kernels::AlignedBuffer> slabs_;
+  kernels::Arena arena_;
+  std::vector<float*> slabs_;  // in arena_
   std::vector<std::vector<uint8_t>> records_;  // by slab
   std::vector<Entry> entries_;                 // of every page in `slabs_`
   std::vector<Page> blank_;                    // free and not kept

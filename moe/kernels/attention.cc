@@ -106,6 +106,11 @@ void AttentionForward(ThreadPool& pool, const AttentionShape& shape, int64_t lay
       args.lengths = lengths.data();
       args.pages = rows[range.first].pages;
       args.page_offset = PageOffset(shape, layer, kv_head);
+      if (tile + 1 < end) {
+        const RowRange next = ranges[(tile + 1) / shape.kv_heads];
+        args.upcoming =
+            rows[next.first].pages[0] + PageOffset(shape, layer, (tile + 1) % shape.kv_heads);
+      }
       args.out = tile_q + queries * d;
       args.scores = args.out + queries * dv;
       args.max = args.scores + queries * kKvBlock;

@@ -52,6 +52,11 @@ PONDER_INLINE void OnlineSoftmax(float scale, int64_t n, float* scores, float* m
   });
 }
 
+// Calls for memory that is needed soon.
+PONDER_INLINE void CallFor(const float* data, int64_t floats) {
+  for (int64_t i = 0; i < floats; i += 16) __builtin_prefetch(data + i, 0, 2);
+}
+
 static void AttentionTile(const isa::AttentionTileArgs& t) {
   constexpr int64_t kBlock = isa::kPanel;
   const int64_t d = t.head_dim;
@@ -69,6 +74,13 @@ static void AttentionTile(const isa::AttentionTileArgs& t) {
     // Queries of a prefill come in the order of their positions: the first ones may be done.
     int64_t first = 0;
     while (t.lengths[first] <= base) ++first;
+    const int64_t left = longest - base - kBlock;
+    if (left > 0) {
+      CallFor(t.pages[base / kBlock + 1] + t.page_offset,
+              d * kBlock + (left < kBlock ? left : kBlock) * dv);
+    } else if (t.upcoming != nullptr) {
+      CallFor(t.upcoming, (d + dv) * kBlock);
+    }
     Matmul<false>(t.q + first * d, d, 1, t.queries - first, d, {keys, kBlock, kBlock}, kBlock,
                   t.scores + first * kBlock, kBlock, false);
     for (int64_t i = first; i < t.queries; ++i) {

@@ -71,6 +71,7 @@ struct AttentionTileArgs {
   float* scores;        // scratch [queries, kPanel]
   float* max;           // [queries]: of the scaled scores
   float* sum;           // [queries]: of exp(score - max)
+  const float* upcoming = nullptr;  // a block of keys and values that is needed next, if known
 };
 
 // One sequence and one key-value head; pointers at the sequence's first row and the first of the
