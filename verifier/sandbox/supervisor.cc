@@ -133,8 +133,7 @@ ssize_t WriteWithoutSignal(int pipe, absl::string_view text) {
 }
 
 void Watch::WriteInput() {
-  const ssize_t written =
-      WriteWithoutSignal(pipes_.input, program_.input.substr(input_written_));
+  const ssize_t written = WriteWithoutSignal(pipes_.input, program_.input.substr(input_written_));
   if (written >= 0) input_written_ += written;
   const bool broken = written < 0 && errno != EAGAIN && errno != EINTR;
   if (broken || input_written_ == program_.input.size()) CloseInput();
