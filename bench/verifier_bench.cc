@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "grpcpp/grpcpp.h"
 #include "nlohmann/json.hpp"
@@ -186,7 +187,7 @@ void UnderAttack(const std::vector<Case>& cases) {
       grpc::CreateChannel((*server)->address(), grpc::InsecureChannelCredentials()));
   constexpr int kCalls = 1000;
   std::atomic<bool> stop{false};
-  std::atomic<int> attacks{0};
+  std::atomic<int> attacks{0}, number{0};
   const auto attack = [&](int first) {
     for (int i = first; !stop; ++i) {
       v1::GradeRequest request;
@@ -194,7 +195,9 @@ void UnderAttack(const std::vector<Case>& cases) {
       request.set_gold(
           R"({"language":"python","tests":{"stdin":[{"input":"","output":"1"}]},)"
           R"("limits":{"cpu_s":1,"wall_s":3,"memory_mb":192,"processes":32,"output_bytes":1048576}})");
-      request.set_response(kAttacks[static_cast<size_t>(i) % std::size(kAttacks)]);
+      // Each is another program, or its verdict would be remembered.
+      request.set_response(
+          absl::StrCat(kAttacks[static_cast<size_t>(i) % std::size(kAttacks)], "\n# ", number++));
       v1::GradeResponse response;
       grpc::ClientContext context;
       if (stub->Grade(&context, request, &response).ok()) ++attacks;

@@ -55,6 +55,7 @@ struct Flags {
   bool judge_math = false;
   bool accept_missing_layers = false;
   std::string code = kRequired;
+  size_t remembered_mb = verifier::CodeGrader::Options().remembered_bytes >> 20;
   std::string port_file, metrics_port_file;
   double grace_seconds = 10;
   std::string in, out = "-";
@@ -88,6 +89,7 @@ absl::StatusOr<std::unique_ptr<Bench>> MakeBench(Flags flags) {
   verifier::Graders::Map map = verifier::ShippedGraders();
   verifier::CodeGrader::Options options;
   options.sandbox.accept_missing_layers = flags.accept_missing_layers;
+  options.remembered_bytes = flags.remembered_mb << 20;
   auto code = std::make_unique<verifier::CodeGrader>(options);
   const absl::Status layers = flags.code == kIfJailed ? code->CheckLayers() : absl::OkStatus();
   if (!layers.ok()) PONDER_LOG(kWarning, "programs are not judged: ", layers.message());
@@ -253,6 +255,12 @@ void AddGraderOptions(CLI::App* command, Flags* flags) {
       "--accept-missing-layers", flags->accept_missing_layers,
       "judge programs although this machine lacks layers of the sandbox, and take the risk: they "
       "run as this process's user and may grow and disturb each other");
+  command
+      ->add_option("--remember-programs-mb", flags->remembered_mb,
+                   "MB of programs and their tests whose verdicts are remembered; 0: none, every "
+                   "program is run")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
   CLI::Option* judge = AddEndpointOptions(
       command, "judge",
       "serve kinds judge and preference with the model behind this OpenAI-compatible endpoint "

@@ -1,5 +1,9 @@
 #include "verifier/code/code_grader.h"
 
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status.h"
 #include "verifier/code/submission.h"
@@ -63,8 +67,17 @@ Verdict CodeGrader::Grade(const Question& question, absl::Time deadline) const {
   }
   const absl::StatusOr<const Machines*> machines = GetMachines();
   if (!machines.ok()) return fail(machines.status());
-  const absl::StatusOr<CodeVerdict> judged =
-      (*machines)->judge->Judge(*task, std::string(submission.source), deadline);
+  const absl::StatusOr<CodeVerdict> judged = verdicts_.Get(
+      absl::StrCat(question.gold, std::string(1, '\0'), submission.source), deadline,
+      [&]() -> absl::StatusOr<Memo<CodeVerdict>::Made> {
+        PONDER_ASSIGN_OR_RETURN(
+            CodeVerdict made,
+            (*machines)->judge->Judge(*task, std::string(submission.source), deadline));
+        // Time depends on the machine as well.
+        const bool keep = made.code != "TLE";
+        const size_t bytes = made.code.size() + made.reason.size();
+        return Memo<CodeVerdict>::Made{std::move(made), bytes, keep};
+      });
   if (!judged.ok()) return fail(judged.status());
   verdict.outcome = judged->code == "AC" ? Verdict::Outcome::kCorrect : Verdict::Outcome::kWrong;
   verdict.extracted = std::string(submission.source);

@@ -7,6 +7,7 @@
 #include "absl/synchronization/mutex.h"
 #include "verifier/code/compiler.h"
 #include "verifier/code/judge.h"
+#include "verifier/code/memo.h"
 #include "verifier/grader.h"
 #include "verifier/sandbox/sandbox.h"
 
@@ -21,9 +22,13 @@ class CodeGrader final : public Grader {
     Sandbox::Options sandbox;
     Compiler::Options compiler;
     int parallel_tests = 2;
+    // Verdicts of the same program on the same tests are remembered, up to this many bytes of text:
+    // a model that is sure of itself writes one program many times. 0: each is run.
+    size_t remembered_bytes = 64 << 20;
   };
   CodeGrader() : CodeGrader(Options()) {}
-  explicit CodeGrader(const Options& options) : options_(options) {}
+  explicit CodeGrader(const Options& options)
+      : options_(options), verdicts_(options.remembered_bytes) {}
 
   Verdict Grade(const Question& question, absl::Time deadline) const override;
   // That the gold can be read; what a right program is, it doesn't say.
@@ -49,6 +54,7 @@ class CodeGrader final : public Grader {
   absl::StatusOr<const Machines*> GetMachines(int stop = -1) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Options options_;
+  mutable Memo<CodeVerdict> verdicts_;  // by tests and program
   mutable absl::Mutex mutex_;
   mutable absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   mutable Machines machines_ ABSL_GUARDED_BY(mutex_);

@@ -69,7 +69,7 @@ bool MayIncludeFirst(absl::string_view source) {
 }  // namespace
 
 Compiler::Compiler(const Options& options, Sandbox& sandbox)
-    : options_(options), sandbox_(sandbox) {}
+    : options_(options), sandbox_(sandbox), known_(options.remembered_bytes) {}
 
 absl::StatusOr<RunResult> Compiler::RunCompiler(const std::string& command,
                                                 absl::string_view source,
@@ -129,50 +129,29 @@ std::string Compiler::HeaderFolder(absl::Time deadline) {
 absl::StatusOr<std::shared_ptr<const Compilation>> Compiler::Compile(const std::string& source,
                                                                      bool with_standard_library,
                                                                      absl::Time deadline) {
+  using Shared = std::shared_ptr<const Compilation>;
   const bool first = with_standard_library || MayIncludeFirst(source);
   const std::string key = absl::StrCat(first ? "1" : "0", source);
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto found = known_.find(key);
-    if (found != known_.end()) return found->second;
-  }
-  const bool uses_header = first || absl::StrContains(source, kStandardLibrary);
-  const std::string folder = uses_header ? HeaderFolder(deadline) : "";
-  PONDER_ASSIGN_OR_RETURN(
-      RunResult result,
-      RunCompiler(absl::StrCat(kCompile, first ? "-include bits/stdc++.h " : "",
-                               "-o /tmp/a.out /box/main.cpp >&2 && exec cat /tmp/a.out"),
-                  source, folder, CompileLimits(), deadline));
-  auto compilation = std::make_shared<Compilation>();
-  compilation->succeeded = result.Succeeded();
-  if (result.Succeeded()) {
-    compilation->binary = std::move(result.output);
-  } else if (result.end == RunResult::End::kExited) {
-    compilation->diagnostics = result.error_output.substr(0, 4096);
-  } else {
-    compilation->diagnostics = "compiling it takes too much time or memory";
-  }
-  Remember(key, compilation);
-  return std::shared_ptr<const Compilation>(std::move(compilation));
-}
-
-void Compiler::Remember(const std::string& key, std::shared_ptr<const Compilation> compilation) {
-  const auto bytes = [](const std::string& source, const Compilation& c) {
-    return 2 * source.size() + c.binary.size() + c.diagnostics.size();
-  };
-  absl::MutexLock lock(&mutex_);
-  known_bytes_ += bytes(key, *compilation);
-  if (!known_.emplace(key, compilation).second) {  // another thread was as fast
-    known_bytes_ -= bytes(key, *compilation);
-    return;
-  }
-  oldest_first_.push_back(key);
-  while (known_bytes_ > options_.remembered_bytes && oldest_first_.size() > 1) {
-    const auto oldest = known_.find(oldest_first_.front());
-    known_bytes_ -= bytes(oldest->first, *oldest->second);
-    known_.erase(oldest);
-    oldest_first_.pop_front();
-  }
+  return known_.Get(key, deadline, [&]() -> absl::StatusOr<Memo<Shared>::Made> {
+    const bool uses_header = first || absl::StrContains(source, kStandardLibrary);
+    const std::string folder = uses_header ? HeaderFolder(deadline) : "";
+    PONDER_ASSIGN_OR_RETURN(
+        RunResult result,
+        RunCompiler(absl::StrCat(kCompile, first ? "-include bits/stdc++.h " : "",
+                                 "-o /tmp/a.out /box/main.cpp >&2 && exec cat /tmp/a.out"),
+                    source, folder, CompileLimits(), deadline));
+    auto compilation = std::make_shared<Compilation>();
+    compilation->succeeded = result.Succeeded();
+    if (result.Succeeded()) {
+      compilation->binary = std::move(result.output);
+    } else if (result.end == RunResult::End::kExited) {
+      compilation->diagnostics = result.error_output.substr(0, 4096);
+    } else {
+      compilation->diagnostics = "compiling it takes too much time or memory";
+    }
+    const size_t bytes = compilation->binary.size() + compilation->diagnostics.size();
+    return Memo<Shared>::Made{std::move(compilation), bytes};
+  });
 }
 
 }  // namespace ponder::verifier

@@ -1,15 +1,14 @@
 // Compiles C++ answers, in a jail.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "verifier/code/memo.h"
 #include "verifier/sandbox/sandbox.h"
 
 namespace ponder::verifier {
@@ -47,8 +46,6 @@ class Compiler {
   absl::StatusOr<RunResult> RunCompiler(const std::string& command, absl::string_view source,
                                         const std::string& header_folder, const Limits& limits,
                                         absl::Time deadline);
-  void Remember(const std::string& key, std::shared_ptr<const Compilation> compilation)
-      ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Options options_;
   Sandbox& sandbox_;
@@ -57,11 +54,7 @@ class Compiler {
   bool header_tried_ ABSL_GUARDED_BY(header_mutex_) = false;
   std::string header_folder_ ABSL_GUARDED_BY(header_mutex_);
 
-  absl::Mutex mutex_;
-  absl::flat_hash_map<std::string, std::shared_ptr<const Compilation>> known_
-      ABSL_GUARDED_BY(mutex_);
-  std::deque<std::string> oldest_first_ ABSL_GUARDED_BY(mutex_);
-  size_t known_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  Memo<std::shared_ptr<const Compilation>> known_;  // by source
 };
 
 }  // namespace ponder::verifier

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <fstream>
 #include <functional>
+#include <mutex>
 #include <set>
 #include <sstream>
 #include <string>
@@ -44,7 +45,11 @@ std::vector<Json> ReadLines(const std::string& name) {
 }
 
 const CodeGrader& Grader() {
-  static const auto* grader = new CodeGrader();
+  static const auto* grader = [] {
+    CodeGrader::Options options;
+    options.remembered_bytes = 0;
+    return new CodeGrader(options);
+  }();
   return *grader;
 }
 
@@ -303,6 +308,36 @@ TEST(CodeGrader, AsksTheChecker) {
   EXPECT_EQ(judged_by("def check(i, o, a): return o == a").detail, "WA");
   EXPECT_EQ(judged_by("import sys\nsys.exit(float(open(sys.argv[2]).read()) != 3.1)").detail, "AC");
   EXPECT_EQ(judged_by("1 / 0").outcome, Outcome::kError);
+}
+
+// Of a program that guesses, twins asked for together and later get one verdict.
+TEST(CodeGrader, RemembersVerdicts) {
+  const CodeGrader grader;
+  const std::string gold =
+      Json{{"language", "python"}, {"tests", {{"stdin", {{{"input", ""}, {"output", "0"}}}}}}}
+          .dump();
+  const auto grade = [&](const std::string& name) {
+    return grader
+        .Grade({gold, "import os\nprint(os.urandom(1)[0] % 2)  # " + name}, absl::InfiniteFuture())
+        .detail;
+  };
+  std::set<std::string> of_different_programs;
+  for (int i = 0; i < 24; ++i) of_different_programs.insert(grade(absl::StrCat("number ", i)));
+  EXPECT_EQ(of_different_programs.size(), 2u);
+  std::mutex mutex;
+  std::set<std::string> of_twins;
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 6; ++i) {
+        const std::string detail = grade("twin");
+        const std::lock_guard<std::mutex> lock(mutex);
+        of_twins.insert(detail);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(of_twins.size(), 1u);
 }
 
 TEST(CodeGrader, MasksWhatIsNotTheProgramsFault) {
