@@ -83,6 +83,9 @@ static void NarrowGemmTile(const isa::GemmTileArgs& g) {
   }
 }
 
+// Worth it where a row block passes a panel once.
+constexpr bool kCallAhead = kVectorRegisters == 32;
+
 static void GemmTile(const isa::GemmTileArgs& g) {
   constexpr int64_t kPanel = isa::kPanel;
   if (g.type != isa::WeightType::kFloat32) return NarrowGemmTile(g);
@@ -105,12 +108,20 @@ static void GemmTile(const isa::GemmTileArgs& g) {
     }
     for (int64_t j = 0; j < g.n; j += group) {
       const int64_t n = g.n - j < group ? g.n - j : group;
-      const MatrixB b{panels + j * g.k + k0 * kPanel, kPanel, g.k * kPanel};
+      const float* panel = panels + j * g.k + k0 * kPanel;
+      const MatrixB b{panel, kPanel, g.k * kPanel};
       for (int64_t i = 0; i < g.m;) {
         const int64_t rows = NextRows(g.m - i);
         const float* from = pack ? g.scratch + i * depth : a + i * g.row_stride;
-        RowBlockOf<false>(rows, from, pack ? 1 : g.row_stride, pack ? rows : 1, depth, b, n,
-                          g.c + i * g.ldc + j, g.ldc, accumulate);
+        const auto multiply = [&](const auto& with) {
+          RowBlockOf<false>(rows, from, pack ? 1 : g.row_stride, pack ? rows : 1, depth, with, n,
+                            g.c + i * g.ldc + j, g.ldc, accumulate);
+        };
+        if (kCallAhead && i == 0 && rows < g.m && j + group < g.n) {
+          multiply(PanelAndNext{panel, panel + g.k * kPanel});
+        } else {
+          multiply(b);
+        }
         i += rows;
       }
     }

@@ -83,7 +83,8 @@ PONDER_INLINE void MicroTile(const float* a, int64_t row_stride, int64_t col_str
 template <int R, bool kTailB, typename B>
 static void RowBlock(const float* a, int64_t row_stride, int64_t col_stride, int64_t k, const B& b,
                      int64_t n, float* c, int64_t ldc, bool accumulate) {
-  constexpr int kU = MostVectors<R, !std::is_same<B, MatrixB>::value>();
+  constexpr bool kWiden = std::is_same<B, Bf16Panels>::value || std::is_same<B, Int8Panels>::value;
+  constexpr int kU = MostVectors<R, kWiden>();
   int64_t j = 0;
   for (; j + kU * kLanes <= n; j += kU * kLanes) {
     MicroTile<R, kU, false, false>(a, row_stride, col_stride, k, b.From(j), c + j, ldc, 0,
