@@ -44,7 +44,8 @@ stage sft_on_correct ponder sft --config $CONFIG --model "$WORK/sft/models/final
   --out "$WORK/sft_on_correct" --set seed="$SEED" --set sft.steps=200 --set sft.lr=1e-3 --set sft.target_loss=0
 stage ppo ponder run --config $CONFIG --model "$WORK/sft_on_correct/models/final" --out "$WORK/ppo" \
   --set data.prompts="$WORK/reward_prompts.jsonl" --set verifier.reward_model="$WORK/rm/models/final" \
-  --set rl.algorithm=ppo --set rl.value.model="$WORK/rm/models/final" --set rl.steps=100 --set seed="$SEED"
+  --set rl.algorithm=ppo --set rl.value.model="$WORK/rm/models/final" --set rl.reward.normalise=standardise \
+  --set rl.kl_coef=0.05 --set rl.kl_in=reward --set rl.kl_estimator=k1 --set rl.steps=100 --set seed="$SEED"
 stage dpo ponder dpo --config $CONFIG --model "$WORK/sft/models/final" --data "$WORK/data/preferences.jsonl" \
   --out "$WORK/dpo" --beta 0.1 --set seed="$SEED" --set sft.steps=200 --set sft.lr=1e-5 --set sft.min_lr=1e-6 \
   --set sft.target_loss=0

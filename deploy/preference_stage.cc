@@ -20,42 +20,52 @@
 namespace ponder::deploy {
 namespace {
 
-absl::StatusOr<std::vector<int32_t>> EncodeResponse(const data::ModelText& text,
+// A reward model is taught what it will judge (docs/verifier.md): what follows the thought.
+absl::StatusOr<std::vector<int32_t>> EncodeResponse(const data::ModelText& text, bool with_thought,
                                                     const std::string& response) {
   const data::ThoughtAndAnswer parts = data::SplitThought(response);
-  return text.EncodeTrace(parts.thought, parts.answer);
+  return text.EncodeTrace(with_thought ? parts.thought : "", parts.answer);
 }
 
-// Pairs that do not fit the model are left out, with a count.
+// Pairs that do not fit the model are left out, with a count, and so are those that differ in nothing
+// that counts.
 absl::StatusOr<std::vector<learner::PreferencePair>> LoadPairs(const std::string& path,
                                                                const std::string& system_prompt,
                                                                const data::ModelText& text,
+                                                               bool with_thoughts,
                                                                int64_t max_tokens) {
   PONDER_ASSIGN_OR_RETURN(const std::vector<data::Preference> preferences,
                           data::LoadPreferences(path));
   std::vector<learner::PreferencePair> pairs;
-  int64_t too_long = 0;
+  int64_t too_long = 0, alike = 0;
   for (const data::Preference& preference : preferences) {
     learner::PreferencePair pair;
     PONDER_ASSIGN_OR_RETURN(pair.prompt, text.EncodeChat(preference.messages, system_prompt));
-    PONDER_ASSIGN_OR_RETURN(pair.chosen, EncodeResponse(text, preference.chosen));
-    PONDER_ASSIGN_OR_RETURN(pair.rejected, EncodeResponse(text, preference.rejected));
+    PONDER_ASSIGN_OR_RETURN(pair.chosen, EncodeResponse(text, with_thoughts, preference.chosen));
+    PONDER_ASSIGN_OR_RETURN(pair.rejected, EncodeResponse(text, with_thoughts, preference.rejected));
     pair.margin = preference.margin;
     const size_t longest = std::max(pair.chosen.size(), pair.rejected.size());
     if (static_cast<int64_t>(pair.prompt.size() + longest) > max_tokens) {
       ++too_long;
+    } else if (pair.chosen == pair.rejected) {
+      ++alike;
     } else {
       pairs.push_back(std::move(pair));
     }
   }
   if (pairs.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": all ", too_long,
-                                                   " pairs have more than the ", max_tokens,
-                                                   " tokens that the model takes"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": no pair is left: ", too_long, " have more than the ", max_tokens,
+                     " tokens that the model takes, of ", alike, " both responses are alike",
+                     with_thoughts ? "" : " but for their thoughts"));
   }
   if (too_long > 0) {
     PONDER_LOG(kWarning, path, ": left out ", too_long, " of ", preferences.size(),
                " pairs, longer than the model's ", max_tokens, " tokens");
+  }
+  if (alike > 0) {
+    PONDER_LOG(kWarning, path, ": left out ", alike, " of ", preferences.size(),
+               " pairs whose responses are alike", with_thoughts ? "" : " but for their thoughts");
   }
   return pairs;
 }
@@ -78,7 +88,7 @@ absl::Status RunPreference(const StageArguments& arguments, bool dpo) {
   }
   PONDER_ASSIGN_OR_RETURN(const std::vector<learner::PreferencePair> pairs,
                           LoadPairs(arguments.data, config.data().system_prompt(), *text,
-                                    rank->decoder->config().max_position_embeddings));
+                                    /*with_thoughts=*/dpo, rank->decoder->config().max_position_embeddings));
   std::unique_ptr<MetricsLog> metrics;
   if (rank->leads()) {
     PONDER_ASSIGN_OR_RETURN(metrics, MetricsLog::Open(run.metrics()));

@@ -213,7 +213,7 @@ std::vector<std::vector<int32_t>> ReadPrompts(Fields& fields, const char* name,
   return prompts;
 }
 
-// As `ponder rm` reads a preference: prompt, thought and answer.
+// As `ponder rm` reads a preference: prompt and answer, without its thought.
 std::vector<int32_t> ReadAnsweredChat(Fields& fields, const data::ModelText& text) {
   std::vector<Message> chat = ReadChat(fields);
   if (chat.size() < 2 || chat.back().role != "assistant") {
@@ -222,9 +222,8 @@ std::vector<int32_t> ReadAnsweredChat(Fields& fields, const data::ModelText& tex
   }
   const std::string response = std::move(chat.back().content);
   chat.pop_back();
-  const data::ThoughtAndAnswer parts = data::SplitThought(response);
   auto tokens = text.EncodeChat(chat, /*system_prompt=*/"");
-  const auto answer = text.EncodeTrace(parts.thought, parts.answer);
+  const auto answer = text.EncodeTrace(/*thought=*/"", data::SplitThought(response).answer);
   for (const absl::Status& status : {tokens.status(), answer.status()}) {
     if (!status.ok()) fields.Fail("messages", std::string(status.message()));
   }

@@ -1,5 +1,6 @@
 // The offline commands as pipelines, from outside, on a model so small that it learns little: SFT,
 // then a reward model, rejection sampling and PPO from it; SFT, then DPO; LoRA; judging as a task.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <string>
@@ -110,6 +111,20 @@ TEST_F(PipelineTest, RewardModelRejectionSamplingAndPpo) {
   EXPECT_GT(scored, 0);
   EXPECT_GT(preference, 0);
   EXPECT_TRUE(fs::exists(Path("PPO/models/final/config.json")));
+}
+
+// It judges what follows a thought: of pairs that differ in nothing else it can learn nothing.
+TEST_F(PipelineTest, ARewardModelIsTaughtAnswersWithoutThoughts) {
+  TeachAModel();
+  Write("alike.jsonl", R"({"prompt": "1+1=?", "chosen": "<think>1+1</think>2", )"
+                       R"("rejected": "<think>so</think>2"})"
+                       "\n");
+  std::vector<std::string> arguments = PreferenceArguments("rm", "ALIKE");
+  *std::find(arguments.begin(), arguments.end(), Path("data/preferences.jsonl")) =
+      Path("alike.jsonl");
+  const Output output = Ponder(arguments);
+  EXPECT_NE(output.exit_code, 0);
+  EXPECT_THAT(output.text, ::testing::HasSubstr("of 1 both responses are alike but for their"));
 }
 
 TEST_F(PipelineTest, DpoPrefersTheChosen) {

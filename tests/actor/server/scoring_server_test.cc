@@ -71,13 +71,15 @@ class ScoringServerTest : public ::testing::Test {
 
 TEST_F(ScoringServerTest, ScoresTheAssistantsTurnAsItWasTrained) {
   std::vector<int32_t> ids = *data::EncodeChat({{"user", "1+1=?"}}, "");
-  const std::vector<int32_t> trace = data::EncodeTrace("1+1", "2");
+  const std::vector<int32_t> trace = data::EncodeTrace("", "2");
   ids.insert(ids.end(), trace.begin(), trace.end());
   const Json question = {{"role", "user"}, {"content", "1+1=?"}};
-  EXPECT_EQ(
-      Ask({{"model", "rm"},
-           {"messages", {question, {{"role", "assistant"}, {"content", "<think>1+1</think>2"}}}}}),
-      std::vector<float>{Alone(ids)});
+  for (const char* response : {"2", "<think>1+1</think>2"}) {
+    EXPECT_EQ(Ask({{"model", "rm"},
+                   {"messages", {question, {{"role", "assistant"}, {"content", response}}}}}),
+              std::vector<float>{Alone(ids)})
+        << response;
+  }
   EXPECT_EQ(Ask({{"input", ids}}), std::vector<float>{Alone(ids)});
   EXPECT_EQ(Ask({{"input", {ids, {1, 2, 3}}}}), (std::vector<float>{Alone(ids), Alone({1, 2, 3})}));
 }
