@@ -87,7 +87,10 @@ void AttentionForward(ThreadPool& pool, const AttentionShape& shape, int64_t lay
   int64_t keys = 0;
   for (const AttentionRow& row : rows) keys += row.length;
   const int64_t cost = keys * shape.heads * d / 4 / tiles;
-  pool.ParallelFor(tiles, RowsWorthSharing(cost), [&](int64_t begin, int64_t end) {
+  // Heads lie side by side in a page: where there are rows enough a thread takes all of one.
+  const bool many = static_cast<int64_t>(ranges.size()) >= 4 * pool.threads();
+  const int64_t grain = std::max(RowsWorthSharing(cost), many ? shape.kv_heads : 1);
+  pool.ParallelFor(tiles, grain, [&](int64_t begin, int64_t end) {
     thread_local AlignedBuffer scratch;
     thread_local std::vector<int64_t> lengths;
     for (int64_t tile = begin; tile < end; ++tile) {
