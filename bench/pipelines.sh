@@ -1,7 +1,7 @@
 #!/bin/sh
 # The two classic pipelines on a generated task, command by command, with what each stage is worth on
-# held-out prompts: SFT, reward model, rejection sampling, PPO under that reward model alone (LLaMA 2
-# Chat's); SFT, DPO. Prints a table.
+# held-out prompts: SFT, reward model, rejection sampling, PPO under that reward model, alone (as LLaMA
+# 2 Chat's) and with a check of the answer besides (a hybrid reward); SFT, DPO. Prints the evaluations.
 #   bench/pipelines.sh
 # Environment: BUILD (build/release), WORK ($BUILD/pipelines), SEED (1). A stage that is there already
 # is not run again.
@@ -30,8 +30,10 @@ evaluate() {
 }
 
 stage data ponder data make --task sum3 --train 8000 --eval 256 --seed "$SEED" --preferences --out "$WORK/data"
-# Prompts without an answer: their reward is the reward model's score.
-sed 's/"kind":"math"/"kind":"reward"/; s/"gold":"[^"]*",//' "$WORK/data/train.jsonl" > "$WORK/reward_prompts.jsonl"
+# The reward is the reward model's score; a check, where there is one, adds whether the answer is right.
+sed 's/"kind":"math"/"kind":"reward"/; s/"gold":"[^"]*",//' "$WORK/data/train.jsonl" > "$WORK/liked.jsonl"
+sed 's/"kind":"math"/"kind":"reward"/; s/"gold":\("[^"]*"\)/"check":{"kind":"math","gold":\1}/' \
+  "$WORK/data/train.jsonl" > "$WORK/liked_and_checked.jsonl"
 
 stage init ponder init --config $CONFIG --out "$WORK/init"
 stage sft ponder sft --config $CONFIG --model "$WORK/init" --data "$WORK/data/dialogues.jsonl" --out "$WORK/sft" \
@@ -42,10 +44,14 @@ stage reject ponder reject --model "$WORK/sft/models/final" --prompts "$WORK/dat
   --threads 2 --seed "$SEED" --out "$WORK/correct.jsonl"
 stage sft_on_correct ponder sft --config $CONFIG --model "$WORK/sft/models/final" --data "$WORK/correct.jsonl" \
   --out "$WORK/sft_on_correct" --set seed="$SEED" --set sft.steps=200 --set sft.lr=1e-3 --set sft.target_loss=0
-stage ppo ponder run --config $CONFIG --model "$WORK/sft_on_correct/models/final" --out "$WORK/ppo" \
-  --set data.prompts="$WORK/reward_prompts.jsonl" --set verifier.reward_model="$WORK/rm/models/final" \
-  --set rl.algorithm=ppo --set rl.value.model="$WORK/rm/models/final" --set rl.reward.normalise=standardise \
-  --set rl.kl_coef=0.05 --set rl.kl_in=reward --set rl.kl_estimator=k1 --set rl.steps=100 --set seed="$SEED"
+ppo() {  # stage and file of prompts
+  stage "$1" ponder run --config $CONFIG --model "$WORK/sft_on_correct/models/final" --out "$WORK/$1" \
+    --set data.prompts="$WORK/$2" --set verifier.reward_model="$WORK/rm/models/final" \
+    --set rl.algorithm=ppo --set rl.value.model="$WORK/rm/models/final" --set rl.reward.normalise=standardise \
+    --set rl.kl_coef=0.05 --set rl.kl_in=reward --set rl.kl_estimator=k1 --set rl.steps=100 --set seed="$SEED"
+}
+ppo ppo liked.jsonl
+ppo ppo_checked liked_and_checked.jsonl
 stage dpo ponder dpo --config $CONFIG --model "$WORK/sft/models/final" --data "$WORK/data/preferences.jsonl" \
   --out "$WORK/dpo" --beta 0.1 --set seed="$SEED" --set sft.steps=200 --set sft.lr=1e-5 --set sft.min_lr=1e-6 \
   --set sft.target_loss=0
@@ -53,4 +59,5 @@ stage dpo ponder dpo --config $CONFIG --model "$WORK/sft/models/final" --data "$
 evaluate sft "$WORK/sft/models/final"
 evaluate sft_on_correct "$WORK/sft_on_correct/models/final"
 evaluate ppo "$WORK/ppo/models/final"
+evaluate ppo_checked "$WORK/ppo_checked/models/final"
 evaluate dpo "$WORK/dpo/models/final"
