@@ -27,8 +27,8 @@ absl::StatusOr<std::vector<int32_t>> EncodeResponse(const data::ModelText& text,
   return text.EncodeTrace(with_thought ? parts.thought : "", parts.answer);
 }
 
-// Pairs that do not fit the model are left out, with a count, and so are those that differ in nothing
-// that counts.
+// Pairs that do not fit the model are left out, with a count, and so are those that differ in
+// nothing that counts.
 absl::StatusOr<std::vector<learner::PreferencePair>> LoadPairs(const std::string& path,
                                                                const std::string& system_prompt,
                                                                const data::ModelText& text,
@@ -88,7 +88,8 @@ absl::Status RunPreference(const StageArguments& arguments, bool dpo) {
   }
   PONDER_ASSIGN_OR_RETURN(const std::vector<learner::PreferencePair> pairs,
                           LoadPairs(arguments.data, config.data().system_prompt(), *text,
-                                    /*with_thoughts=*/dpo, rank->decoder->config().max_position_embeddings));
+                                    /*with_thoughts=*/dpo,
+                                    rank->decoder->config().max_position_embeddings));
   std::unique_ptr<MetricsLog> metrics;
   if (rank->leads()) {
     PONDER_ASSIGN_OR_RETURN(metrics, MetricsLog::Open(run.metrics()));
