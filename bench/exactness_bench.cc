@@ -1,7 +1,7 @@
 // What batch invariance costs: our products and attention, whose sums have one order whatever the
 // batch and the threads, beside variants that are free to choose: LibTorch's, and our own kernels
-// with the sum cut in two for two threads. One JSON line a shape; `ratio` is our time by that of the
-// fastest of all, ours included.
+// with the sum cut in two for two threads. One JSON line a shape; `ratio` is our time by that of
+// the fastest of all, ours included.
 //   bench_exactness [threads, default 2]
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

@@ -42,7 +42,8 @@ absl::StatusOr<std::vector<learner::PreferencePair>> LoadPairs(const std::string
     learner::PreferencePair pair;
     PONDER_ASSIGN_OR_RETURN(pair.prompt, text.EncodeChat(preference.messages, system_prompt));
     PONDER_ASSIGN_OR_RETURN(pair.chosen, EncodeResponse(text, with_thoughts, preference.chosen));
-    PONDER_ASSIGN_OR_RETURN(pair.rejected, EncodeResponse(text, with_thoughts, preference.rejected));
+    PONDER_ASSIGN_OR_RETURN(pair.rejected,
+                            EncodeResponse(text, with_thoughts, preference.rejected));
     pair.margin = preference.margin;
     const size_t longest = std::max(pair.chosen.size(), pair.rejected.size());
     if (static_cast<int64_t>(pair.prompt.size() + longest) > max_tokens) {
