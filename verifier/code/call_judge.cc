@@ -79,7 +79,7 @@ CodeJudge::Result CodeJudge::JudgeCalls(const CodeTask& task, const std::string&
           compiler_.Compile(CppCallProgram(source + "\n}\n", task.entry), true, deadline));
       if (with_brace->succeeded) answer_binary = with_brace;
     }
-    if (!answer_binary->succeeded) return CodeVerdict{"CE", answer_binary->diagnostics};
+    if (!answer_binary->succeeded) return FailureOf(*answer_binary);
     answer.argv = {"/box/main"};
     answer.files = {{"main", answer_binary->binary, true}};
   } else {

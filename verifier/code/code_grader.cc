@@ -73,8 +73,7 @@ Verdict CodeGrader::Grade(const Question& question, absl::Time deadline) const {
         PONDER_ASSIGN_OR_RETURN(
             CodeVerdict made,
             (*machines)->judge->Judge(*task, std::string(submission.source), deadline));
-        // Time depends on the machine as well.
-        const bool keep = made.code != "TLE";
+        const bool keep = made.repeatable;
         const size_t bytes = made.code.size() + made.reason.size();
         return Memo<CodeVerdict>::Made{std::move(made), bytes, keep};
       });

@@ -148,9 +148,11 @@ absl::StatusOr<std::shared_ptr<const Compilation>> Compiler::Compile(const std::
       compilation->diagnostics = result.error_output.substr(0, 4096);
     } else {
       compilation->diagnostics = "compiling it takes too much time or memory";
+      compilation->repeatable = false;
     }
     const size_t bytes = compilation->binary.size() + compilation->diagnostics.size();
-    return Memo<Shared>::Made{std::move(compilation), bytes};
+    const bool keep = compilation->repeatable;
+    return Memo<Shared>::Made{std::move(compilation), bytes, keep};
   });
 }
 

@@ -15,6 +15,7 @@ namespace ponder::verifier {
 
 struct Compilation {
   bool succeeded = false;
+  bool repeatable = true;  // false: stopped at a limit that it might keep at another time
   std::string binary;
   std::string diagnostics;  // the first lines; never for the model's eyes: they may quote files
 };

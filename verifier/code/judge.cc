@@ -27,18 +27,22 @@ const std::vector<std::string>& PythonCommand() {
 
 }  // namespace
 
+CodeVerdict FailureOf(const Compilation& compilation) {
+  return {"CE", compilation.diagnostics, compilation.repeatable};
+}
+
 CodeVerdict FailureOf(const RunResult& run) {
   switch (run.end) {
     case RunResult::End::kCpuLimit:
-      return {"TLE", "CPU time"};
+      return {"TLE", "CPU time", false};
     case RunResult::End::kWallLimit:
-      return {"TLE", "wall clock"};
+      return {"TLE", "wall clock", false};
     case RunResult::End::kMemoryLimit:
       return {"MLE", "memory"};
     case RunResult::End::kOutputLimit:
       return {"OLE", "output"};
     case RunResult::End::kSignaled:
-      if (run.signal == SIGXCPU) return {"TLE", "CPU time"};
+      if (run.signal == SIGXCPU) return {"TLE", "CPU time", false};
       return {"RE",
               absl::StrCat("killed by signal ", run.signal, " (", strsignal(run.signal), ")")};
     case RunResult::End::kExited:
@@ -53,7 +57,6 @@ struct CodeJudge::Ready {
   std::vector<std::string> argv;
   std::vector<JailFile> files;  // views of this, of `source` or of constants
   std::shared_ptr<const Compilation> compilation;
-  std::string failure;  // diagnostics of a source that doesn't compile
   bool Failed() const { return compilation != nullptr && !compilation->succeeded; }
 };
 
@@ -129,7 +132,7 @@ CodeJudge::Result CodeJudge::JudgeStreams(const CodeTask& task, const std::strin
     }
   }
   PONDER_ASSIGN_OR_RETURN(const Ready answer, MakeReady(task.language, source, deadline));
-  if (answer.Failed()) return CodeVerdict{"CE", answer.compilation->diagnostics};
+  if (answer.Failed()) return FailureOf(*answer.compilation);
 
   const int count = static_cast<int>(task.streams.size());
   std::vector<std::optional<Result>> results(count);

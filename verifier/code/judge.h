@@ -16,8 +16,11 @@ namespace ponder::verifier {
 struct CodeVerdict {
   std::string code;
   std::string reason;  // for people
+  bool repeatable = true;  // false: the machine's speed had a part in it
 };
 
+// CE, of a source that didn't compile.
+CodeVerdict FailureOf(const Compilation& compilation);
 // How a run ended that did not succeed: over a limit (TLE, MLE, OLE) or RE.
 CodeVerdict FailureOf(const RunResult& run);
 

@@ -340,6 +340,25 @@ TEST(CodeGrader, RemembersVerdicts) {
   EXPECT_EQ(of_twins.size(), 1u);
 }
 
+// What was too slow may be in time when it is run again. (Were it remembered, all six would have to
+// be in time at once, one chance in 64.)
+TEST(CodeGrader, DoesNotRememberWhatWasTooSlow) {
+  const CodeGrader grader;
+  const std::string gold = Json{{"language", "python"},
+                                {"tests", {{"stdin", {{{"input", ""}, {"output", "0"}}}}}},
+                                {"limits", {{"cpu_s", 1}, {"wall_s", 1}}}}
+                               .dump();
+  for (int program = 0; program < 6; ++program) {
+    const std::string source = absl::StrCat(
+        "import os, time\nif os.urandom(1)[0] % 2: time.sleep(9)\nprint(0)  # ", program);
+    std::string detail;
+    for (int tries = 0; tries < 20 && detail != "AC"; ++tries) {
+      detail = grader.Grade({gold, source}, absl::InfiniteFuture()).detail;
+    }
+    EXPECT_EQ(detail, "AC");
+  }
+}
+
 TEST(CodeGrader, MasksWhatIsNotTheProgramsFault) {
   EXPECT_EQ(Grade("python", {{"asserts", "assert ("}, {"entry", "f"}}, "def f(): pass").detail,
             "IE");
