@@ -86,8 +86,7 @@ absl::StatusOr<std::unique_ptr<learner::SamplePool>> OpenPool(
   options.max_degenerate_groups = config.rl().max_degenerate_groups();
   if (config.rl().routing_replay() == "rollout") options.routing = moe::RoutingShape::Of(model);
   const v1::AdaptConfig& adapt = config.data().adapt();
-  options.curriculum = {adapt.on(),          adapt.floor(),       adapt.rate(),
-                        adapt.raise_above(), adapt.lower_below(), adapt.patience()};
+  options.curriculum = {adapt.on(), adapt.floor(), adapt.rate(), adapt.open_above()};
   return learner::SamplePool::Make(
       options, std::move(set.prompts), std::move(ledger),
       {start.step, start.next_group_id, start.version, start.curriculum});

@@ -1,6 +1,7 @@
 #include "learner/curriculum.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -67,47 +68,59 @@ void Curriculum::Score(int64_t group_id, int64_t correct) {
 }
 
 void Curriculum::Settle(int64_t next_group_id) {
-  while (!flights_.empty() && flights_.begin()->first < next_group_id) {
+  for (; !flights_.empty() && flights_.begin()->first < next_group_id;
+       flights_.erase(flights_.begin())) {
     const Flight& flight = flights_.begin()->second;
-    if (flight.pass_rate.has_value()) Learn(flight.cell, *flight.pass_rate);
-    flights_.erase(flights_.begin());
-  }
-  for (Source& source : sources_) {
-    if (source.groups < options_.patience) continue;
-    const double pass_rate = cells_[source.cells[source.at]].pass_rate;
-    const size_t before = source.at;
-    if (pass_rate > options_.raise && source.at + 1 < source.cells.size()) ++source.at;
-    if (pass_rate < options_.lower && source.at > 0) --source.at;
-    if (source.at != before) source.groups = 0;
+    if (!flight.pass_rate.has_value()) continue;
+    Cell& cell = cells_[flight.cell];
+    ++cell.groups;
+    const double rate = std::max(1.0 / static_cast<double>(cell.groups + 1), options_.rate);
+    cell.pass_rate += rate * (*flight.pass_rate - cell.pass_rate);
   }
 }
 
-void Curriculum::Learn(size_t index, double pass_rate) {
-  Cell& cell = cells_[index];
-  ++cell.groups;
-  const double rate = std::max(1.0 / static_cast<double>(cell.groups), options_.rate);
-  cell.pass_rate += rate * (pass_rate - cell.pass_rate);
-  Source& source = sources_[cell.source];
-  source.groups += source.cells[source.at] == index;
+double Curriculum::Signal(const Cell& cell) const {
+  const double p = cell.pass_rate, samples = static_cast<double>(std::max<int64_t>(group_size_, 2));
+  return (1 - p) * (1 - std::pow(p, samples) - std::pow(1 - p, samples));
+}
+
+size_t Curriculum::OpenLevels(const Source& source) const {
+  size_t open = 1;
+  while (open < source.cells.size() &&
+         cells_[source.cells[open - 1]].pass_rate > options_.open_above) {
+    ++open;
+  }
+  return open;
 }
 
 std::vector<double> Curriculum::Shares() const {
-  std::vector<double> shares(cells_.size(), 0.0);
-  int64_t reached = 0;
+  struct Open {
+    size_t levels = 0;
+    double best = 0, sum = 0;  // of their signals
+  };
+  std::vector<Open> open;
   double signal = 0;
-  const auto signal_of = [](const Cell& cell) { return cell.pass_rate * (1 - cell.pass_rate); };
   for (const Source& source : sources_) {
-    reached += static_cast<int64_t>(source.at) + 1;
-    signal += signal_of(cells_[source.cells[source.at]]);
+    Open here = {OpenLevels(source)};
+    for (size_t i = 0; i < here.levels; ++i) {
+      const double of_level = Signal(cells_[source.cells[i]]);
+      here.best = std::max(here.best, of_level);
+      here.sum += of_level;
+    }
+    signal += here.best;
+    open.push_back(here);
   }
   // Nothing left to learn anywhere: all evenly.
   const double floor = signal > 0 ? options_.floor : 1;
-  for (const Source& source : sources_) {
-    for (size_t i = 0; i <= source.at; ++i) {
-      shares[source.cells[i]] += floor / static_cast<double>(reached);
+  std::vector<double> shares(cells_.size(), 0.0);
+  for (size_t s = 0; s < sources_.size(); ++s) {
+    const double even = floor / static_cast<double>(sources_.size() * open[s].levels);
+    const double by_signal =
+        open[s].sum > 0 ? (1 - floor) * open[s].best / signal / open[s].sum : 0;
+    for (size_t i = 0; i < open[s].levels; ++i) {
+      const size_t cell = sources_[s].cells[i];
+      shares[cell] = even + by_signal * Signal(cells_[cell]);
     }
-    const size_t here = source.cells[source.at];
-    if (signal > 0) shares[here] += (1 - floor) * signal_of(cells_[here]) / signal;
   }
   return shares;
 }
@@ -119,8 +132,7 @@ std::vector<Curriculum::Domain> Curriculum::domains() const {
     for (size_t i = 0; i < source.cells.size(); ++i) {
       const Cell& cell = cells_[source.cells[i]];
       domains.push_back({source.name, cell.level, cell.groups, cell.pass_rate,
-                         options_.adapt ? shares[source.cells[i]] : 0,
-                         options_.adapt && i == source.at});
+                         options_.adapt ? shares[source.cells[i]] : 0});
     }
   }
   return domains;
@@ -139,13 +151,7 @@ std::string Curriculum::State() const {
                      {"groups", cells_[i].groups},
                      {"pass_rate", cells_[i].pass_rate}});
   }
-  nlohmann::ordered_json sources = nlohmann::ordered_json::array();
-  for (const Source& source : sources_) {
-    sources.push_back({{"source", source.name},
-                       {"level", cells_[source.cells[source.at]].level},
-                       {"groups", source.groups}});
-  }
-  return nlohmann::ordered_json{{"domains", cells}, {"sources", sources}}.dump();
+  return nlohmann::ordered_json{{"domains", cells}}.dump();
 }
 
 absl::Status Curriculum::Restore(const std::string& state) {
@@ -157,8 +163,7 @@ absl::Status Curriculum::Restore(const std::string& state) {
   const auto json = nlohmann::json::parse(state, nullptr, /*allow_exceptions=*/false);
   try {
     const auto& cells = json.at("domains");
-    const auto& sources = json.at("sources");
-    if (cells.size() != cells_.size() || sources.size() != sources_.size()) {
+    if (cells.size() != cells_.size()) {
       return broken("it has ", cells.size(), " domains, the prompts ", cells_.size());
     }
     for (size_t i = 0; i < cells_.size(); ++i) {
@@ -169,15 +174,6 @@ absl::Status Curriculum::Restore(const std::string& state) {
       cells[i].at("drawn").get_to(cells_[i].drawn);
       cells[i].at("groups").get_to(cells_[i].groups);
       cells[i].at("pass_rate").get_to(cells_[i].pass_rate);
-    }
-    for (size_t i = 0; i < sources_.size(); ++i) {
-      Source& source = sources_[i];
-      sources[i].at("groups").get_to(source.groups);
-      source.at = source.cells.size();
-      for (size_t at = 0; at < source.cells.size(); ++at) {
-        if (sources[i].at("level") == cells_[source.cells[at]].level) source.at = at;
-      }
-      if (source.at == source.cells.size()) return broken(source.name, " stands at no level");
     }
   } catch (const nlohmann::json::exception& error) {
     return broken(error.what());

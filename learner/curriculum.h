@@ -2,16 +2,20 @@
 // difficulty, how often the policy is right, and draws prompts from where there is something to
 // learn.
 //
-//   estimate   p <- p + a_n (x - p), x a group's share of correct answers, n the groups of that
-//              source and level so far, a_n = max(1 / n, rate): stochastic approximation that goes
-//              on to follow a policy that moves (Robbins and Monro, 1951)
-//   level      each source stands at one: up when p > raise there, down when p < lower, after at
-//              least `patience` groups at it
-//   draw       with probability 1 - floor a source by its learning signal p (1 - p) at its level;
-//              else, evenly, one of the sources and levels up to where each stands
+//   estimate   p <- p + a_n (x - p) from p = 1/2, x a group's share of correct answers, n the
+//   groups
+//              of that source and level so far, a_n = max(1 / (n + 1), rate): stochastic
+//              approximation that goes on to follow a policy that moves (Robbins and Monro, 1951),
+//              and that expects something of what was never tried
+//   signal     (1 - p) (1 - p^G - (1 - p)^G): the room that is left, times the chance that a group
+//              of G (at least 2) has right and wrong answers, without which its advantages are zero
+//   levels     a source's first is open; another is while p > open_above at the one below it. So
+//              they open and close as the policy goes up and down
+//   draw       with probability floor a source evenly, and evenly one of its open levels; else a
+//              source in proportion to the best signal among its open levels, and of these one in
+//              proportion to its signal
 //   prompt     the next of that source and level, in a shuffled order of its own; when all have
-//   been
-//              drawn, in another
+//              been drawn, in another
 //
 // It changes at Settle alone, and by groups in the order of their ids. So with max_staleness 0 what
 // is drawn is a function of seed and verdicts, whatever the actors' speed, and a resumed run draws
@@ -36,11 +40,9 @@ class Curriculum {
  public:
   struct Options {
     bool adapt = false;
-    double floor = 0.2;     // share of draws that look at everything evenly
-    double rate = 0.05;     // least a_n
-    double raise = 0.8;     // pass rate above which a source goes up a level
-    double lower = 0.2;     // below which it goes down
-    int64_t patience = 16;  // groups at a level before it is left
+    double floor = 0.2;        // share of draws that look at everything evenly
+    double rate = 0.05;        // least a_n
+    double open_above = 0.05;  // pass rate above which the next level is open
   };
   // `prompts` outlive it; not empty.
   Curriculum(const Options& options, uint64_t seed, absl::Span<const Prompt> prompts,
@@ -52,7 +54,7 @@ class Curriculum {
   // A group is complete, `correct` of its samples right. One that is dropped for another reason
   // than its verdicts is never scored, nor is one whose verdicts know no right and wrong.
   void Score(int64_t group_id, int64_t correct);
-  // The groups before `next_group_id` are done: their scores count, levels move.
+  // The groups before `next_group_id` are done: their scores count.
   void Settle(int64_t next_group_id);
 
   // As of the last Settle, for a checkpoint. JSON.
@@ -65,9 +67,8 @@ class Curriculum {
     std::string source;
     int32_t level = 0;
     int64_t groups = 0;      // scored in all
-    double pass_rate = 0.5;  // estimate; 0.5 while there are none
+    double pass_rate = 0.5;  // estimate
     double share = 0;        // probability of being drawn now; 0 without `adapt`
-    bool current = false;    // where its source stands
   };
   // All of them, by source, then by level.
   std::vector<Domain> domains() const;
@@ -84,16 +85,15 @@ class Curriculum {
   struct Source {
     std::string name;
     std::vector<size_t> cells;  // by level
-    size_t at = 0;              // index into cells
-    int64_t groups = 0;         // scored since it is there
   };
   struct Flight {
     size_t cell = 0;
     std::optional<double> pass_rate;
   };
 
-  void Learn(size_t cell, double pass_rate);
-  std::vector<double> Shares() const;  // by cell
+  double Signal(const Cell& cell) const;
+  size_t OpenLevels(const Source& source) const;  // the first so many of its cells
+  std::vector<double> Shares() const;             // by cell
   const Options options_;
   const uint64_t seed_;
   const int64_t group_size_;

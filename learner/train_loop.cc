@@ -79,8 +79,7 @@ nlohmann::ordered_json DomainsJson(const std::vector<Curriculum::Domain>& domain
                     {"level", domain.level},
                     {"groups", domain.groups},
                     {"pass_rate", domain.pass_rate},
-                    {"share", domain.share},
-                    {"current", domain.current}});
+                    {"share", domain.share}});
   }
   return json;
 }

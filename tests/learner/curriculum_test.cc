@@ -74,54 +74,87 @@ TEST(Curriculum, EstimatesAreAMeanThatBecomesAMovingAverage) {
   for (const Curriculum::Domain& domain : curriculum.domains()) {
     const std::vector<double>& x = seen[absl::StrCat(domain.source, domain.level)];
     ASSERT_EQ(domain.groups, static_cast<int64_t>(x.size()));
-    // The mean of the first 1 / rate, then exponential forgetting.
-    double want = 0;
-    for (size_t i = 0; i < 4; ++i) want += x[i] / 4;
-    for (size_t i = 4; i < x.size(); ++i) want = 0.75 * want + 0.25 * x[i];
+    // The mean of one half and the first, until there are 1 / rate; then exponential forgetting.
+    double want = (0.5 + x[0] + x[1] + x[2]) / 4;
+    for (size_t i = 3; i < x.size(); ++i) want = 0.75 * want + 0.25 * x[i];
     EXPECT_NEAR(domain.pass_rate, want, 1e-12);
     EXPECT_EQ(domain.share, 0);
   }
 }
 
+// The room that is left, times the chance that eight answers are not all right nor all wrong.
+double Signal(double p) { return (1 - p) * (1 - std::pow(p, 8) - std::pow(1 - p, 8)); }
+
 TEST(Curriculum, SharesFollowTheLearningSignal) {
   const std::vector<Prompt> prompts = TwoSources(100);
   Curriculum curriculum(Adapting(), 7, prompts, 8);
   std::map<std::string, int> drawn;
-  constexpr int kGroups = 4000;
-  for (int64_t id = 0; id < kGroups; ++id) {
-    const int64_t prompt = OneGroup(curriculum, prompts, id, [&](const Prompt& p) {
-      ++drawn[p.source];
-      return p.source == "a" ? 4 : 1;  // 1/2 and 1/8: a stays at its level, b has no lower one
+  constexpr int kWarmUp = 2000, kGroups = 4000;
+  for (int64_t id = 0; id < kWarmUp + kGroups; ++id) {
+    OneGroup(curriculum, prompts, id, [&](const Prompt& p) {
+      if (id >= kWarmUp) ++drawn[absl::StrCat(p.source, p.difficulty)];
+      return p.source == "b" ? 1 : 8 - 2 * p.difficulty;  // 1/8; 3/4, 1/2, 1/4
     });
-    EXPECT_NE(prompts[static_cast<size_t>(prompt)].difficulty, 2) << "not reached";
   }
-  const double a = 0.5 * 0.5, b = 0.125 * 0.875;
-  EXPECT_NEAR(Of(curriculum, "a", 1).share, 0.1 + 0.8 * a / (a + b), 1e-9);
-  EXPECT_NEAR(Of(curriculum, "b", 1).share, 0.1 + 0.8 * b / (a + b), 1e-9);
-  EXPECT_EQ(Of(curriculum, "a", 2).share, 0);
-  const double share = Of(curriculum, "a", 1).share;
-  EXPECT_NEAR(drawn["a"] / double{kGroups}, share, 4 * std::sqrt(share * (1 - share) / kGroups));
+  const double a1 = Signal(0.75), a2 = Signal(0.5), a3 = Signal(0.25), b = Signal(0.125);
+  ASSERT_GT(a3, a2) << "the best of a's levels";
+  const double a = 0.8 * a3 / (a3 + b) / (a1 + a2 + a3);
+  const std::map<std::string, double> want = {{"a1", 0.1 / 3 + a * a1},
+                                              {"a2", 0.1 / 3 + a * a2},
+                                              {"a3", 0.1 / 3 + a * a3},
+                                              {"b1", 0.1 + 0.8 * b / (a3 + b)}};
+  for (const auto& [domain, share] : want) {
+    EXPECT_NEAR(Of(curriculum, domain.substr(0, 1), domain[1] - '0').share, share, 1e-9) << domain;
+    EXPECT_NEAR(drawn[domain] / double{kGroups}, share,
+                4 * std::sqrt(share * (1 - share) / kGroups))
+        << domain;
+  }
 }
 
-TEST(Curriculum, LevelsGoUpAndDown) {
+TEST(Curriculum, WhatIsMasteredMakesRoomForWhatIsNot) {
+  const std::vector<Prompt> prompts = TwoSources(50);
+  Curriculum curriculum(Adapting(), 3, prompts, 8);
+  for (int64_t id = 0; id < 600; ++id) {
+    OneGroup(curriculum, prompts, id, [&](const Prompt& p) { return p.source == "a" ? 8 : 1; });
+  }
+  EXPECT_NEAR(Of(curriculum, "b", 1).share, 0.9, 0.01) << "all of the signal, and its floor";
+  EXPECT_GT(Of(curriculum, "a", 1).share, 0.03) << "mastered ones still come now and then";
+}
+
+TEST(Curriculum, LevelsOpenAndClose) {
   const std::vector<Prompt> prompts = TwoSources(50);
   Curriculum curriculum(Adapting(), 3, prompts, 8);
   int64_t id = 0;
-  const auto groups = [&](int64_t count, int64_t correct) {
+  const auto groups = [&](int64_t count, int32_t mastered) {
     for (const int64_t end = id + count; id < end; ++id) {
-      OneGroup(curriculum, prompts, id, [&](const Prompt&) { return correct; });
+      OneGroup(curriculum, prompts, id,
+               [&](const Prompt& p) { return p.difficulty <= mastered ? 4 : 0; });
     }
   };
-  EXPECT_TRUE(Of(curriculum, "a", 1).current);
-  groups(400, 8);
-  EXPECT_TRUE(Of(curriculum, "a", 3).current) << "all right: as hard as it gets";
+  EXPECT_GT(Of(curriculum, "a", 3).share, 0) << "untried, so nothing speaks against it";
+  groups(600, 0);
+  EXPECT_EQ(Of(curriculum, "a", 2).share, 0) << "all wrong: the first level alone";
+  EXPECT_EQ(Of(curriculum, "a", 3).share, 0);
+  groups(600, 1);
+  EXPECT_GT(Of(curriculum, "a", 2).share, 0) << "the first is learned: the second is tried";
+  EXPECT_EQ(Of(curriculum, "a", 3).share, 0);
+  groups(600, 3);
+  EXPECT_GT(Of(curriculum, "a", 3).share, 0.1);
   double sum = 0;
   for (const Curriculum::Domain& domain : curriculum.domains()) sum += domain.share;
   EXPECT_NEAR(sum, 1, 1e-12);
-  EXPECT_GT(Of(curriculum, "a", 1).share, 0) << "easy ones still come now and then";
-  groups(600, 0);
-  EXPECT_TRUE(Of(curriculum, "a", 1).current) << "all wrong: back to the easiest";
-  EXPECT_EQ(Of(curriculum, "a", 3).share, 0);
+}
+
+TEST(Curriculum, WithNothingToLearnAllComeEvenly) {
+  const std::vector<Prompt> prompts = TwoSources(50);
+  Curriculum::Options options = Adapting();
+  options.rate = 1;
+  Curriculum curriculum(options, 3, prompts, 8);
+  for (int64_t id = 0; id < 200; ++id) {
+    OneGroup(curriculum, prompts, id, [&](const Prompt&) { return 8; });
+  }
+  EXPECT_EQ(Of(curriculum, "b", 1).share, 0.5);
+  EXPECT_NEAR(Of(curriculum, "a", 2).share, 0.5 / 3, 1e-12);
 }
 
 TEST(Curriculum, EveryPromptOfADomainComesOnceAnEpoch) {
@@ -162,7 +195,6 @@ class CurriculumPool : public PoolFixture {
     options.groups_per_step = 5;
     options.max_staleness = max_staleness;
     options.curriculum = Adapting();
-    options.curriculum.patience = 3;
     auto ledger = Ledger::Open(path());
     EXPECT_TRUE(ledger.ok()) << ledger.status();
     auto pool = SamplePool::Make(options, TwoSources(20), *std::move(ledger), start);
@@ -222,9 +254,7 @@ TEST_F(CurriculumPool, AResumedRunDrawsWhatTheWholeOneDraws) {
   EXPECT_THAT(parts, ::testing::ElementsAreArray(whole));
   EXPECT_EQ(Of(Curriculum(Adapting(), 1, TwoSources(20), 4), "a", 1).groups, 0);
   for (const Curriculum::Domain& domain : pool->domains()) {
-    if (domain.level == 1) {
-      EXPECT_GT(domain.groups, 0) << domain.source;
-    }
+    EXPECT_GT(domain.groups, 0) << domain.source << domain.level;
   }
 }
 
