@@ -23,6 +23,10 @@ namespace {
 
 constexpr int kReport = 5;  // where the report descriptor is moved to
 
+// Of the first process and of the program until its exec. Each setter has its own copy.
+constexpr int kStackBytes = 64 << 10;
+alignas(64) char stacks[2][kStackBytes];
+
 [[noreturn]] void Die(int report, JailStep step) {
   const JailReport message = {step, errno, 0};
   if (write(report, &message, sizeof(message)) < 0) {
@@ -174,8 +178,8 @@ int RunFirst(void* argument) {
   Pivot();
   Require(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0, JailStep::kDropCapabilities);
   DropCapabilities();
-  const pid_t program = clone(RunProgram, plan.stacks + 2 * kJailStackBytes,
-                              CLONE_VM | CLONE_VFORK | SIGCHLD, argument);
+  const pid_t program =
+      clone(RunProgram, stacks[1] + kStackBytes, CLONE_VM | CLONE_VFORK | SIGCHLD, argument);
   Require(program > 0, JailStep::kForkProgram);
   syscall(SYS_close_range, 0u, 4u, 0u);  // so that the program's pipes end with the program
   int status = 0;
@@ -211,7 +215,9 @@ void MoveDescriptors(const JailPlan& plan) {
   if (syscall(SYS_close_range, 6u, ~0u, 0u) != 0) Die(kReport, JailStep::kDescriptors);
 }
 
-[[noreturn]] void RunSetter(const JailPlan& plan) {
+}  // namespace
+
+void RunSetter(const JailPlan& plan) {
   for (int i = 0; i < plan.cgroup_count; ++i) {
     if (write(plan.cgroups[i], "0", 1) != 1) Die(plan.report, JailStep::kJoinCgroup);
   }
@@ -238,9 +244,9 @@ void MoveDescriptors(const JailPlan& plan) {
   Require(
       WriteFile("/proc/sys/user/max_user_namespaces", "0", 1, 0, 0) && sethostname("jail", 4) == 0,
       JailStep::kNamespaces);
-  // CLONE_PARENT: a child of the caller, for whom alone the process id below makes sense.
-  const pid_t first = clone(RunFirst, plan.stacks + kJailStackBytes,
-                            CLONE_VM | CLONE_PARENT | SIGCHLD, const_cast<JailPlan*>(&plan));
+  // CLONE_PARENT: a child of the service, for whom alone the process id below makes sense.
+  const pid_t first = clone(RunFirst, stacks[0] + kStackBytes, CLONE_VM | CLONE_PARENT | SIGCHLD,
+                            const_cast<JailPlan*>(&plan));
   Require(first > 0, JailStep::kForkFirst);
   const JailReport message = {JailStep::kStarted, first, 0};
   if (write(kReport, &message, sizeof(message)) < 0) {
@@ -251,8 +257,6 @@ void MoveDescriptors(const JailPlan& plan) {
   syscall(SYS_exit_group, 0);
   __builtin_unreachable();
 }
-
-}  // namespace
 
 const char* JailStepName(JailStep step) {
   switch (step) {
@@ -300,21 +304,6 @@ const char* JailStepName(JailStep step) {
       return "starting the program";
   }
   return "?";
-}
-
-pid_t StartJail(const JailPlan& plan) {
-  // No signal may run one of the caller's handlers in the child.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  // Not fork(): its handlers (those of gRPC, of malloc) are of no use to a child that never
-  // returns.
-  const pid_t setter = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-  if (setter == 0) RunSetter(plan);
-  const int error = errno;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  errno = error;
-  return setter;
 }
 
 }  // namespace ponder::verifier

@@ -1,14 +1,15 @@
-// The processes of one jail, from the fork to the program's exec.
+// The processes of one jail, from the setter to the program's exec.
 //
-//   caller ── setter: joins control groups, gives up its user and groups, makes the namespaces,
-//   exits
-//      └───── first: process 1 of the jail; mounts, pivot_root, gives up every capability, waits
-//               └── program: limits, system call filter, exec
+//   service ── starter (jail_starter.h), which forks the setter
+//      ├────── setter: joins control groups, gives up its user and groups, makes the namespaces,
+//      │       exits
+//      └────── first: process 1 of the jail; mounts, pivot_root, gives up every capability, waits
+//                └── program: limits, system call filter, exec
 //
-// The setter is forked from a process with many threads, so that everything here is system calls on
-// memory that was laid out before: no allocation, no locks. Process 1 never runs another program.
-// It holds the caller's memory, and so is not dumpable: the program can't open anything of it in
-// /proc, trace it or signal it. When it exits, the kernel kills whatever is left in the jail.
+// All come from a process with many threads, so that everything here is system calls on memory that
+// was laid out before: no allocation, no locks. Process 1 never runs another program. It holds
+// memory of the service's, and so is not dumpable: the program can't open anything of it in /proc,
+// trace it or signal it. When it exits, the kernel kills whatever is left in the jail.
 #pragma once
 
 #include <linux/filter.h>
@@ -52,7 +53,8 @@ struct JailReport {
       cpu_microseconds;  // kProgramEnded: of the program and those of its children it waited for
 };
 
-// A value: pointers to the caller's memory, which must not change until StartJail returns.
+// A value: pointers to memory that the service and the jail's processes share, which doesn't change
+// while the jail lives.
 struct JailPlan {
   struct File {
     const char* path;  // from the new root, as in "box/main.py"
@@ -80,16 +82,14 @@ struct JailPlan {
   const Resource* resources = nullptr;
   int resource_count = 0;
   sock_fprog filter = {};
-  char* stacks = nullptr;  // 2 * kJailStackBytes
   // Become the program's 0 to 4 (the last two may be -1), and the report descriptor.
   int descriptors[5] = {-1, -1, -1, -1, -1};
   int report = -1;
 };
-constexpr int kJailStackBytes = 64 << 10;
 constexpr int kJailUser = 1000;  // the program's user and group, as seen in the jail
 
-// Forks the setter. Returns its process id, or -1 with errno. The first process becomes a child of
-// the calling thread too; it dies when that thread does.
-pid_t StartJail(const JailPlan& plan);
+// The setter's whole life. The first process becomes a child of its parent; it dies when the thread
+// that this is a child of does.
+[[noreturn]] void RunSetter(const JailPlan& plan);
 
 }  // namespace ponder::verifier

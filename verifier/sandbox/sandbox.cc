@@ -77,6 +77,8 @@ std::vector<JailPlan::Resource> Resources(const Limits& limits, bool memory_by_p
   return resources;
 }
 
+constexpr size_t kPlanBytes = 64 << 20;
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Make(const Options& options) {
@@ -98,16 +100,17 @@ absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Make(const Options& options) {
   sandbox->layout_.RemoveLeftOvers();
   PONDER_ASSIGN_OR_RETURN(sandbox->filter_, BuildSystemCallFilter());
   PONDER_RETURN_IF_ERROR(sandbox->AddSlots());
+  PONDER_ASSIGN_OR_RETURN(sandbox->starter_, JailStarter::Make());
   return sandbox;
 }
 
 absl::Status Sandbox::AddSlots() {
   static std::atomic<int> sandboxes{0};
   const int number = sandboxes++;
-  slots_.resize(options_.slots);
+  for (int i = 0; i < options_.slots; ++i) slots_.emplace_back();
   for (int i = 0; i < options_.slots; ++i) {
     slots_[i].user = options_.first_user + i;
-    slots_[i].stacks.resize(2 * kJailStackBytes);
+    PONDER_RETURN_IF_ERROR(slots_[i].plan.Map(kPlanBytes));
     PONDER_ASSIGN_OR_RETURN(
         slots_[i].cgroup,
         Cgroup::Make(layout_, absl::StrCat(kGroupPrefix, getpid(), "-", number, "-", i)));
@@ -175,66 +178,74 @@ Sandbox::PairResult Sandbox::RunPair(const Program& first, const Program& second
   return result;
 }
 
+absl::StatusOr<JailPlan*> Sandbox::LayOut(Slot& slot, const Program& program) const {
+  SharedArena& arena = slot.plan;
+  arena.Clear();
+  bool all = true;
+  const auto text = [&](absl::string_view from) {
+    char* const to = arena.CopyText(from);
+    all &= to != nullptr;
+    return to;
+  };
+  const auto copy = [&](const auto& from) {
+    auto* const to = arena.Copy(from.data(), from.size());
+    all &= to != nullptr;
+    return to;
+  };
+  JailPlan plan;
+  plan.cgroups = slot.cgroup->join_descriptors().data();
+  plan.cgroup_count = static_cast<int>(slot.cgroup->join_descriptors().size());
+  plan.drop_user = drop_user_;
+  plan.user = slot.user;
+  const auto map_of = [&](int id) {
+    return text(absl::StrCat(kJailUser, " ", drop_user_ ? slot.user : id, " 1"));
+  };
+  plan.user_map = map_of(static_cast<int>(geteuid()));
+  plan.group_map = map_of(static_cast<int>(getegid()));
+  std::vector<JailPlan::File> files;
+  int64_t box_bytes = 1 << 16;
+  for (const JailFile& file : program.files) {
+    files.push_back({text(absl::StrCat("box/", file.name)), text(file.contents),
+                     file.contents.size(), static_cast<mode_t>(file.executable ? 0555 : 0444)});
+    box_bytes += file.contents.size() + 8192;
+  }
+  plan.files = copy(files);
+  plan.file_count = static_cast<int>(files.size());
+  plan.root_options = "mode=755,nr_inodes=64,size=1m";
+  plan.box_options = text(absl::StrCat("mode=755,nr_inodes=64,size=", box_bytes));
+  plan.tmp_options =
+      text(absl::StrCat("mode=1777,nr_inodes=4096,size=", program.limits.file_bytes));
+  if (!program.shared_folder.empty()) plan.shared_folder = text(program.shared_folder);
+  std::vector<char*> argv;
+  for (const std::string& argument : program.argv) argv.push_back(text(argument));
+  argv.push_back(nullptr);
+  plan.argv = copy(argv);
+  const std::vector<JailPlan::Resource> resources =
+      Resources(program.limits, layout_.memory.empty());
+  plan.resources = copy(resources);
+  plan.resource_count = static_cast<int>(resources.size());
+  plan.filter = {static_cast<unsigned short>(filter_.size()), copy(filter_)};
+  auto* const laid_out = static_cast<JailPlan*>(arena.Allocate(sizeof(plan)));
+  if (!all || laid_out == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("the program's files are too large: ", box_bytes,
+                                                   " bytes; a jail has room for ", kPlanBytes));
+  }
+  *laid_out = plan;
+  return laid_out;
+}
+
 absl::StatusOr<RunResult> Sandbox::RunIn(Slot& slot, const Program& program, int stop,
                                          absl::Time deadline) const {
   auto close_channels = absl::MakeCleanup([&] { CloseChannels(program); });
   PONDER_RETURN_IF_ERROR(slot.cgroup->Prepare(program.limits));
   Pipes pipes;
   PONDER_RETURN_IF_ERROR(pipes.Open());
-
-  std::vector<char*> argv;
-  for (const std::string& argument : program.argv) {
-    argv.push_back(const_cast<char*>(argument.c_str()));
-  }
-  argv.push_back(nullptr);
-  std::vector<std::string> paths;
-  int64_t box_bytes = 1 << 16;
-  for (const JailFile& file : program.files) {
-    paths.push_back(absl::StrCat("box/", file.name));
-    box_bytes += file.contents.size() + 8192;
-  }
-  std::vector<JailPlan::File> files;
-  for (size_t i = 0; i < paths.size(); ++i) {
-    const JailFile& file = program.files[i];
-    files.push_back({paths[i].c_str(), file.contents.data(), file.contents.size(),
-                     static_cast<mode_t>(file.executable ? 0555 : 0444)});
-  }
-  const std::vector<JailPlan::Resource> resources =
-      Resources(program.limits, layout_.memory.empty());
-  const std::string user_map =
-      absl::StrCat(kJailUser, " ", drop_user_ ? slot.user : static_cast<int>(geteuid()), " 1");
-  const std::string group_map =
-      absl::StrCat(kJailUser, " ", drop_user_ ? slot.user : static_cast<int>(getegid()), " 1");
-  const std::string box_options = absl::StrCat("mode=755,nr_inodes=64,size=", box_bytes);
-  const std::string tmp_options =
-      absl::StrCat("mode=1777,nr_inodes=4096,size=", program.limits.file_bytes);
-
-  JailPlan plan;
-  plan.cgroups = slot.cgroup->join_descriptors().data();
-  plan.cgroup_count = static_cast<int>(slot.cgroup->join_descriptors().size());
-  plan.drop_user = drop_user_;
-  plan.user = slot.user;
-  plan.user_map = user_map.c_str();
-  plan.group_map = group_map.c_str();
-  plan.root_options = "mode=755,nr_inodes=64,size=1m";
-  plan.box_options = box_options.c_str();
-  plan.tmp_options = tmp_options.c_str();
-  if (!program.shared_folder.empty()) plan.shared_folder = program.shared_folder.c_str();
-  plan.files = files.data();
-  plan.file_count = static_cast<int>(files.size());
-  plan.argv = argv.data();
-  plan.resources = resources.data();
-  plan.resource_count = static_cast<int>(resources.size());
-  plan.filter = {static_cast<unsigned short>(filter_.size()),
-                 const_cast<sock_filter*>(filter_.data())};
-  plan.stacks = slot.stacks.data();
-  for (int i = 0; i < 3; ++i) plan.descriptors[i] = pipes.theirs(i);
-  plan.descriptors[3] = program.channel_in;
-  plan.descriptors[4] = program.channel_out;
-  plan.report = pipes.theirs(3);
-
-  const pid_t setter = StartJail(plan);
-  if (setter < 0) return ErrnoStatus(errno, "can't fork a jail");
+  PONDER_ASSIGN_OR_RETURN(JailPlan* const plan, LayOut(slot, program));
+  for (int i = 0; i < 3; ++i) plan->descriptors[i] = pipes.theirs(i);
+  plan->descriptors[3] = program.channel_in;
+  plan->descriptors[4] = program.channel_out;
+  plan->report = pipes.theirs(3);
+  PONDER_ASSIGN_OR_RETURN(const pid_t setter, starter_->Start(*plan));
   pipes.CloseTheirs();
   std::move(close_channels).Invoke();
   // The supervisor closes the input when all of it is written.

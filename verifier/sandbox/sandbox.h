@@ -9,6 +9,7 @@
 
 #include <linux/filter.h>
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,7 +19,9 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "verifier/sandbox/cgroup.h"
+#include "verifier/sandbox/jail_starter.h"
 #include "verifier/sandbox/program.h"
+#include "verifier/sandbox/shared_arena.h"
 
 namespace ponder::verifier {
 
@@ -59,7 +62,7 @@ class Sandbox {
   struct Slot {
     int user = 0;
     std::unique_ptr<Cgroup> cgroup;
-    std::vector<char> stacks;
+    SharedArena plan;
   };
   explicit Sandbox(const Options& options) : options_(options) {}
 
@@ -69,13 +72,16 @@ class Sandbox {
   void Return(const std::vector<Slot*>& slots) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<RunResult> RunIn(Slot& slot, const Program& program, int stop,
                                   absl::Time deadline) const;
+  // Laid out in the slot's arena. InvalidArgument: the program's files are too large.
+  absl::StatusOr<JailPlan*> LayOut(Slot& slot, const Program& program) const;
 
   const Options options_;
   bool drop_user_ = false;
   CgroupLayout layout_;
   std::string missing_;
   std::vector<sock_filter> filter_;
-  std::vector<Slot> slots_;  // in use or free
+  std::deque<Slot> slots_;  // in use or free
+  std::unique_ptr<JailStarter> starter_;
 
   absl::Mutex mutex_;
   std::vector<Slot*> free_ ABSL_GUARDED_BY(mutex_);
