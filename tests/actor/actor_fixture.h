@@ -41,7 +41,7 @@ class TestServer {
     server_ = builder.BuildAndStart();
     address_ = absl::StrCat("127.0.0.1:", port);
   }
-  ~TestServer() { server_->Shutdown(std::chrono::system_clock::now()); }
+  ~TestServer() { server_->Shutdown(proto::ToGrpc(SteadyNow())); }
   const std::string& address() const { return address_; }
 
  private:

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "base/steady_clock.h"
 #include "gmock/gmock.h"
 #include "tests/deploy/run_fixture.h"
 
@@ -153,10 +154,10 @@ TEST_F(RunTest, NobodyOutlivesAKilledRun) {
     run.Signal(SIGKILL);
     run.Wait();
   }
-  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  const absl::Time deadline = SteadyNow() + absl::Seconds(10);
   for (const pid_t child : children) {
     while (std::filesystem::exists(absl::StrCat("/proc/", child, "/exe")) &&
-           absl::Now() < deadline) {
+           SteadyNow() < deadline) {
       absl::SleepFor(absl::Milliseconds(5));
     }
     std::error_code gone;

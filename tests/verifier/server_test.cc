@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/atomic_file.h"
+#include "base/steady_clock.h"
 #include "gmock/gmock.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
@@ -171,7 +172,7 @@ TEST_F(ServerTest, PassesTheDeadlineToTheGrader) {
    public:
     Verdict Grade(const Question& question, absl::Time deadline) const override {
       Verdict verdict;
-      verdict.extracted = absl::StrCat(absl::ToInt64Seconds(deadline - absl::Now()));
+      verdict.extracted = absl::StrCat(absl::ToInt64Seconds(deadline - SteadyNow()));
       return verdict;
     }
     absl::Status CheckGold(absl::string_view gold) const override { return absl::OkStatus(); }
@@ -249,7 +250,7 @@ std::optional<std::string> RawCall(const std::string& address, const std::string
                                    const std::string& request) {
   grpc::GenericStub stub(grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(60)));
+  context.set_deadline(proto::ToGrpc(SteadyNow() + absl::Seconds(60)));
   grpc::CompletionQueue queue;
   grpc::Slice slice(request);
   auto call = stub.PrepareUnaryCall(&context, method, grpc::ByteBuffer(&slice, 1), &queue);
