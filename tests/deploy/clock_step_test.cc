@@ -127,15 +127,15 @@ INSTANTIATE_TEST_SUITE_P(ForwardAndBack, ServerUnderSteps, testing::Values(1, -1
 
 TEST_P(ServerUnderSteps, PassesTheDeadlineToTheGrader) {
   grpc::ClientContext context;
-  context.set_deadline(proto::ToGrpc(SteadyNow() + absl::Seconds(1000)));
+  context.set_deadline(proto::ToGrpc(SteadyNow() + absl::Seconds(900)));
   Step(GetParam());
   v1::GradeResponse response;
   const grpc::Status status = stub_->Grade(&context, Request("a", "clock", "", ""), &response);
   ASSERT_TRUE(status.ok()) << status.error_message();
   int64_t left = 0;
   ASSERT_TRUE(absl::SimpleAtoi(response.verdict().extracted(), &left));
-  EXPECT_LT(left, 1000);
-  EXPECT_GT(left, 900);
+  EXPECT_LE(left, 901);  // gRPC rounds up
+  EXPECT_GT(left, 600);
 }
 
 TEST_P(ServerUnderSteps, NoDeadlineStaysNone) {
