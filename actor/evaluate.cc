@@ -5,8 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder::actor {
@@ -144,15 +145,15 @@ absl::StatusOr<EvalReport> Evaluate(const moe::Model& model, absl::Span<const Pr
   report.prompts = static_cast<int64_t>(prompts.size());
   report.samples = options.samples;
 
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   PONDER_ASSIGN_OR_RETURN(auto requests, MakeRequests(model.config, prompts, options));
   PONDER_ASSIGN_OR_RETURN(const auto answers, Generate(model, std::move(requests), options));
-  const absl::Time generated = absl::Now();
+  const absl::Time generated = SteadyNow();
   const size_t answers_per_prompt = static_cast<size_t>(options.samples) + 1;
   const std::vector<Verdict> verdicts =
       Grade(prompts, answers, answers_per_prompt, *options.text, verifier);
   report.generate_seconds = absl::ToDoubleSeconds(generated - start);
-  report.grade_seconds = absl::ToDoubleSeconds(absl::Now() - generated);
+  report.grade_seconds = absl::ToDoubleSeconds(SteadyNow() - generated);
 
   std::vector<Tally> sampled(prompts.size()), greedy(prompts.size());
   for (size_t i = 0; i < answers.size(); ++i) {

@@ -12,8 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "base/steady_clock.h"
 #include "grpcpp/grpcpp.h"
 #include "proto/transport.h"
 
@@ -56,7 +56,7 @@ class Peer {
           !absl::IsDeadlineExceeded(status) && !absl::IsCancelled(status)) {
         return status;
       }
-      if (absl::Now() + backoff >= give_up) {
+      if (SteadyNow() + backoff >= give_up) {
         return absl::UnavailableError(
             absl::StrCat(name_, " is away: ", operation, ": ", status.message()));
       }
@@ -76,7 +76,7 @@ class Peer {
   template <typename Rpc>
   absl::Status Attempt(absl::Duration timeout, const Rpc& rpc) ABSL_LOCKS_EXCLUDED(mutex_) {
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    context.set_deadline(proto::ToGrpc(SteadyNow() + timeout));
     {
       absl::MutexLock lock(&mutex_);
       if (cancelled_) return absl::CancelledError();
@@ -93,7 +93,7 @@ class Peer {
   }
   void WaitUnlessCancelled(absl::Duration duration) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithTimeout(absl::Condition(&cancelled_), duration);
+    AwaitUntil(mutex_, absl::Condition(&cancelled_), SteadyNow() + duration);
   }
 
   const std::string name_;

@@ -3,12 +3,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "actor/grpc_call.h"
 #include "actor/links.h"
 #include "base/atomic_file.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "proto/convert.h"
 #include "proto/learner.grpc.pb.h"
 
@@ -74,7 +75,7 @@ class GrpcLearnerLink final : public LearnerLink {
   }
 
   absl::StatusOr<moe::Model> FetchWeights(int64_t least_version, absl::Duration wait) override {
-    const absl::Time end = absl::Now() + wait;
+    const absl::Time end = SteadyNow() + wait;
     absl::Status damage;
     for (int tries = 0; tries < kFetchTries;) {
       v1::LatestResponse latest;
@@ -92,7 +93,7 @@ class GrpcLearnerLink final : public LearnerLink {
   void Cancel() override { peer_.Cancel(); }
 
  private:
-  absl::Time GiveUp() const { return absl::Now() + options_.patience; }
+  absl::Time GiveUp() const { return SteadyNow() + options_.patience; }
 
   absl::Status SubmitSome(v1::SubmitRequest& request, SubmitCounts* counts) {
     request.set_actor(options_.actor);
@@ -130,7 +131,7 @@ class GrpcLearnerLink final : public LearnerLink {
     request.set_least_version(least_version);
     while (true) {
       const absl::Duration wait =
-          std::clamp(end - absl::Now(), absl::ZeroDuration(), proto::kMaxWait);
+          std::clamp(end - SteadyNow(), absl::ZeroDuration(), proto::kMaxWait);
       request.set_wait_ms(absl::ToInt64Milliseconds(wait));
       // DEADLINE_EXCEEDED from the learner is its answer, not a reason to call again.
       bool not_yet = false;
@@ -138,11 +139,11 @@ class GrpcLearnerLink final : public LearnerLink {
           "asking for weights", wait + kAnswer, GiveUp(), [&](grpc::ClientContext* context) {
             const grpc::Status answer = weights_->Latest(context, request, latest);
             not_yet = answer.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
-                      absl::FromChrono(context->deadline()) > absl::Now();
+                      proto::FromGrpc(context->raw_deadline()) > SteadyNow();
             return not_yet ? grpc::Status::OK : answer;
           });
       if (!not_yet) return status;
-      if (absl::Now() >= end) {
+      if (SteadyNow() >= end) {
         return absl::DeadlineExceededError(
             absl::StrCat("the learner has no weights of version ", least_version, " yet"));
       }

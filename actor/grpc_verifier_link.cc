@@ -3,9 +3,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "actor/grpc_call.h"
 #include "actor/links.h"
+#include "base/steady_clock.h"
 #include "proto/convert.h"
 #include "proto/verifier.grpc.pb.h"
 
@@ -27,7 +28,7 @@ class GrpcVerifierLink final : public VerifierLink {
         stub_(v1::Verifier::NewStub(peer_.channel())) {}
 
   std::vector<Verdict> Grade(const std::vector<Question>& questions) override {
-    const absl::Time end = absl::Now() + options_.deadline;
+    const absl::Time end = SteadyNow() + options_.deadline;
     v1::GradeBatchRequest batch;
     for (size_t i = 0; i < questions.size(); ++i) {
       v1::GradeRequest* request = batch.add_requests();
@@ -59,7 +60,7 @@ class GrpcVerifierLink final : public VerifierLink {
                           std::vector<Verdict>* verdicts) {
     v1::GradeBatchResponse response;
     const absl::Status status =
-        peer_.Call("grading", end - absl::Now(), end, [&](grpc::ClientContext* context) {
+        peer_.Call("grading", end - SteadyNow(), end, [&](grpc::ClientContext* context) {
           return stub_->GradeBatch(context, request, &response);
         });
     if (!status.ok()) return status;

@@ -5,9 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 
 namespace ponder::actor {
 namespace {
@@ -81,7 +82,7 @@ void RolloutLoop::LeaseWork() {
       if (ended_) return;
       if (newest_.has_value()) version = newest_->version;
     }
-    const absl::Time asked = absl::Now();
+    const absl::Time asked = SteadyNow();
     absl::StatusOr<LearnerLink::LeaseBatch> batch =
         learner_.LeaseSamples(bite_, version, kLeaseWait);
     if (!batch.ok() || batch->run_finished) return End(batch.status());
@@ -94,10 +95,10 @@ void RolloutLoop::LeaseWork() {
         life_ = std::max(life_, assignments->front().life);
       }
       work_.Push(*std::move(assignments));
-    } else if (absl::Now() - asked < kPause) {
+    } else if (SteadyNow() - asked < kPause) {
       // The learner is too busy to let us wait.
       absl::MutexLock lock(&mutex_);
-      mutex_.AwaitWithTimeout(absl::Condition(&ended_), kPause);
+      AwaitUntil(mutex_, absl::Condition(&ended_), SteadyNow() + kPause);
     }
   }
 }
@@ -120,7 +121,7 @@ absl::StatusOr<std::vector<RolloutLoop::Assignment>> RolloutLoop::Assign(
       return absl::InternalError(absl::StrCat("the learner leased a sample of prompt ",
                                               lease.key.prompt_id, " without the prompt"));
     }
-    assignments.push_back({std::move(lease), found->second, batch.life, absl::Now()});
+    assignments.push_back({std::move(lease), found->second, batch.life, SteadyNow()});
   }
   return assignments;
 }
@@ -160,7 +161,7 @@ absl::StatusOr<bool> RolloutLoop::TakeWeightsFor(const Assignment& assignment) {
       if (!newest_.has_value() || newest_->life < assignment.life) return false;
       return newest_->life > assignment.life || newest_->version >= assignment.lease.least_version;
     };
-    if (!mutex_.AwaitWithTimeout(absl::Condition(&there), kWeightsDeadline)) {
+    if (!AwaitUntil(mutex_, absl::Condition(&there), SteadyNow() + kWeightsDeadline)) {
       return absl::DeadlineExceededError(absl::StrCat(
           "the learner leased a sample that needs weights ", assignment.lease.least_version,
           ", but did not publish them within ", absl::FormatDuration(kWeightsDeadline)));
@@ -289,7 +290,7 @@ RolloutLoop::Answer RolloutLoop::MakeAnswer(Engine::Finished finished) {
   rollout.segments = std::move(finished.segments);
   rollout.routed_experts = std::move(finished.routed_experts);
   rollout.stop_reason = finished.stop_reason;
-  rollout.generate_seconds = absl::ToDoubleSeconds(absl::Now() - assignment.leased);
+  rollout.generate_seconds = absl::ToDoubleSeconds(SteadyNow() - assignment.leased);
   return {std::move(rollout), std::move(assignment.problem)};
 }
 

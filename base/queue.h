@@ -10,6 +10,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/steady_clock.h"
 
 namespace ponder {
 
@@ -40,7 +41,7 @@ class Queue {
   // Waits for an item until `deadline`. nullopt: closed and empty, or too late.
   std::optional<T> Pop(absl::Time deadline = absl::InfiniteFuture()) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithDeadline(absl::Condition(this, &Queue::ItemOrClosed), deadline);
+    AwaitUntil(mutex_, absl::Condition(this, &Queue::ItemOrClosed), deadline);
     if (items_.empty()) return std::nullopt;
     T item = std::move(items_.front());
     items_.pop_front();

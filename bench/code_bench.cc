@@ -20,7 +20,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/steady_clock.h"
 #include "nlohmann/json.hpp"
 #include "verifier/code/code_grader.h"
 
@@ -31,7 +32,7 @@ using ponder::verifier::CodeGrader;
 
 // Calls work(i) for i below `count` on `threads` threads; seconds of wall clock.
 double Timed(int count, int threads, const std::function<void(int)>& work) {
-  const absl::Time start = absl::Now();
+  const absl::Time start = ponder::SteadyNow();
   std::atomic<int> next{0};
   std::vector<std::thread> all;
   for (int t = 0; t < threads; ++t) {
@@ -40,7 +41,7 @@ double Timed(int count, int threads, const std::function<void(int)>& work) {
     });
   }
   for (std::thread& thread : all) thread.join();
-  return absl::ToDoubleSeconds(absl::Now() - start);
+  return absl::ToDoubleSeconds(ponder::SteadyNow() - start);
 }
 
 // Runs a command to its end, its input and output the null device.

@@ -18,8 +18,9 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "moe/checkpoint.h"
 #include "moe/checkpoint_files.h"
 #include "moe/inference.h"
@@ -49,7 +50,7 @@ double StatusGb(const std::string& key) {
 double ReadRate(const moe::CheckpointFiles& files, size_t bytes, char* place, bool advances) {
   constexpr size_t kPiece = 1 << 20;
   size_t done = 0;
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   for (size_t i = 0; i < files.names().size(); ++i) {
     const int fd = open(files.path(i).c_str(), O_RDONLY | O_CLOEXEC);
     for (ssize_t n = 0;
@@ -59,7 +60,7 @@ double ReadRate(const moe::CheckpointFiles& files, size_t bytes, char* place, bo
     }
     close(fd);
   }
-  return static_cast<double>(done) / absl::ToDoubleSeconds(absl::Now() - start);
+  return static_cast<double>(done) / absl::ToDoubleSeconds(SteadyNow() - start);
 }
 
 // Into memory that the system has not yet given us.
@@ -92,11 +93,11 @@ absl::Status Measure(const std::string& folder, int threads) {
     fresh_huge = std::max(fresh_huge, ReadFreshRate(*files, bytes, true));
     ForgetPeak();
     const double before = StatusGb("RssAnon:");
-    const absl::Time start = absl::Now();
+    const absl::Time start = SteadyNow();
     PONDER_ASSIGN_OR_RETURN(moe::Model model, moe::LoadModel(folder));
-    const absl::Time opened = absl::Now();
+    const absl::Time opened = SteadyNow();
     PONDER_ASSIGN_OR_RETURN(const auto packed, moe::PackModel(pool, model));
-    const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+    const double seconds = absl::ToDoubleSeconds(SteadyNow() - start);
     load = std::max(load, static_cast<double>(bytes) / seconds);
     open_seconds = std::min(open_seconds, absl::ToDoubleSeconds(opened - start));
     packed_gb = std::max(packed_gb, StatusGb("RssAnon:") - before);

@@ -16,9 +16,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "comm/arguments.h"
 #include "comm/group.h"
 #include "comm/poll.h"
@@ -77,7 +78,7 @@ class Session {
     int done = 0;
     const bool all_came =
         MPI_Ibarrier(MPI_COMM_WORLD, &request) == MPI_SUCCESS &&
-        PollUntil(absl::Now() + timeout_, [&request, &done] {
+        PollUntil(SteadyNow() + timeout_, [&request, &done] {
           return MPI_Test(&request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && done == 0;
         });
     if (all_came && done != 0) {
@@ -147,7 +148,7 @@ class Exchange {
       std::memcpy(from[rank_].data, to[rank_].data, from[rank_].bytes);
     }
     absl::Status status;
-    const bool in_time = PollUntil(absl::Now() + timeout, [this, &status] {
+    const bool in_time = PollUntil(SteadyNow() + timeout, [this, &status] {
       status = Test();
       return status.ok() && !requests_.empty();
     });

@@ -17,8 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "comm/arguments.h"
 #include "comm/group.h"
 #include "comm/poll.h"
@@ -299,7 +299,7 @@ class NcclGroup final : public Group {
   absl::Status WaitFor(absl::string_view operation,
                        const std::function<absl::StatusOr<bool>()>& done) {
     absl::StatusOr<bool> finished = false;
-    const bool in_time = PollUntil(absl::Now() + options_.timeout, [&finished, &done] {
+    const bool in_time = PollUntil(SteadyNow() + options_.timeout, [&finished, &done] {
       finished = done();
       return finished.ok() && !*finished;
     });

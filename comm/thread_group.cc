@@ -17,6 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "base/check.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "comm/arguments.h"
 #include "comm/group.h"
 
@@ -63,7 +64,7 @@ class MeetingPlace {
       return !failure_.ok() || !Missing(meeting, /*gone=*/true).empty() ||
              Missing(meeting, /*gone=*/false).empty();
     };
-    const bool in_time = mutex_.AwaitWithTimeout(absl::Condition(&settled), timeout_);
+    const bool in_time = AwaitUntil(mutex_, absl::Condition(&settled), SteadyNow() + timeout_);
 
     // A meeting that was complete stays so, even if a rank has failed or left since.
     const std::vector<int> missing = Missing(meeting, /*gone=*/false);

@@ -25,10 +25,11 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 
 extern char** environ;
 
@@ -209,7 +210,7 @@ ChildEnd ChildProcess::Reap() {
   end.cause = absl::StrCat(
       name_, " (pid ", pid_, ") ", HowItEnded(wait_status),
       absl::StrFormat(" after %.1fs; peak memory %d MiB",
-                      absl::ToDoubleSeconds(absl::Now() - started_), usage.ru_maxrss / 1024),
+                      absl::ToDoubleSeconds(SteadyNow() - started_), usage.ru_maxrss / 1024),
       last_lines.empty() ? "; it logged nothing" : absl::StrCat("; last log lines: ", last_lines));
   return end;
 }

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/steady_clock.h"
 
 namespace ponder::deploy {
 
@@ -68,7 +69,7 @@ class ChildProcess {
         pid_(pid),
         pidfd_(pidfd),
         log_begin_(log_begin),
-        started_(absl::Now()) {}
+        started_(SteadyNow()) {}
 
   const std::string name_;
   const std::string log_path_;

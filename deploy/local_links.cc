@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 
 namespace ponder::deploy {
 
@@ -13,17 +14,17 @@ namespace {
 // A call that waits looks this often whether it was cancelled.
 constexpr absl::Duration kSlice = absl::Milliseconds(50);
 
-absl::Time SliceOf(absl::Time end) { return std::min(end, absl::Now() + kSlice); }
+absl::Time SliceOf(absl::Time end) { return std::min(end, SteadyNow() + kSlice); }
 
 }  // namespace
 
 absl::StatusOr<actor::LearnerLink::LeaseBatch> LocalLearnerLink::LeaseSamples(int64_t max_samples, int64_t weight_version,
                                                                               absl::Duration wait) {
-  const absl::Time end = absl::Now() + wait;
+  const absl::Time end = SteadyNow() + wait;
   while (!cancelled_) {
     PONDER_ASSIGN_OR_RETURN(learner::SamplePool::LeaseBatch batch,
                             pool_.LeaseSamples(actor_, incarnation_, max_samples, SliceOf(end)));
-    if (batch.run_finished || !batch.leases.empty() || absl::Now() >= end) {
+    if (batch.run_finished || !batch.leases.empty() || SteadyNow() >= end) {
       return LeaseBatch{std::move(batch.leases), std::move(batch.prompts), batch.run_finished, batch.life};
     }
   }
@@ -48,10 +49,10 @@ absl::StatusOr<actor::LearnerLink::SubmitCounts> LocalLearnerLink::Submit(std::v
 }
 
 absl::StatusOr<moe::Model> LocalLearnerLink::FetchWeights(int64_t least_version, absl::Duration wait) {
-  const absl::Time end = absl::Now() + wait;
+  const absl::Time end = SteadyNow() + wait;
   while (!cancelled_) {
     auto weights = weights_.Latest(least_version, SliceOf(end));
-    if (absl::IsDeadlineExceeded(weights.status()) && absl::Now() < end) continue;
+    if (absl::IsDeadlineExceeded(weights.status()) && SteadyNow() < end) continue;
     if (!weights.ok()) return weights.status();
     PONDER_ASSIGN_OR_RETURN(moe::ModelConfig config,
                             moe::ModelConfig::FromJson(weights_.config_json(), "config.json"));

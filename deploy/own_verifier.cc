@@ -9,9 +9,10 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/atomic_file.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 
 namespace ponder::deploy {
 namespace {
@@ -47,7 +48,7 @@ absl::StatusOr<std::unique_ptr<OwnVerifier>> OwnVerifier::Start(int threads) {
                "--port-file", spec.port_file, "--threads", absl::StrCat(threads)};
   PONDER_RETURN_IF_ERROR(supervisor->Start(spec));
   PONDER_ASSIGN_OR_RETURN(std::string address,
-                          supervisor->WaitForPort(spec.name, absl::Now() + kStartDeadline));
+                          supervisor->WaitForPort(spec.name, SteadyNow() + kStartDeadline));
   return std::unique_ptr<OwnVerifier>(new OwnVerifier(std::move(supervisor), std::move(address)));
 }
 

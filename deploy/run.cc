@@ -9,12 +9,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "actor/evaluate.h"
 #include "actor/links.h"
 #include "base/atomic_file.h"
 #include "base/metrics.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "data/prompt_set.h"
 #include "deploy/model_folder.h"
 #include "deploy/model_shape.h"
@@ -157,7 +158,7 @@ absl::Status LocalRun::StartLearner(const std::string& stage, const std::string&
 absl::Status LocalRun::RunStage(const std::string& stage, int64_t steps, const std::string& out,
                                 const std::string& verifier) {
   if (Exists(out)) return absl::OkStatus();  // done in an earlier life of the run
-  stage_started_ = absl::Now();
+  stage_started_ = SteadyNow();
   PONDER_RETURN_IF_ERROR(
       metrics_->Write({{"event", "stage_start"}, {"stage", stage}, {"steps", steps}}));
   if (stage == "rl") PONDER_RETURN_IF_ERROR(processes_.StartActors(verifier));
@@ -166,14 +167,14 @@ absl::Status LocalRun::RunStage(const std::string& stage, int64_t steps, const s
   PONDER_RETURN_IF_ERROR(
       metrics_->Write({{"event", "stage_end"},
                        {"stage", stage},
-                       {"seconds", absl::ToDoubleSeconds(absl::Now() - stage_started_)}}));
+                       {"seconds", absl::ToDoubleSeconds(SteadyNow() - stage_started_)}}));
   return Refresh();
 }
 
 absl::Status LocalRun::WaitForLearner() {
   while (true) {
     PONDER_RETURN_IF_ERROR(Refresh());
-    const std::optional<ChildEvent> event = supervisor_->NextEvent(absl::Now() + kRefresh);
+    const std::optional<ChildEvent> event = supervisor_->NextEvent(SteadyNow() + kRefresh);
     if (!event.has_value()) continue;
     PONDER_RETURN_IF_ERROR(NoteEvent(*event));
     if (event->name == RunProcesses::kLearner) {
@@ -249,7 +250,7 @@ absl::Status LocalRun::EvaluateModel(const std::string& name, const std::string&
                                      const std::string& verifier) {
   PONDER_ASSIGN_OR_RETURN(const RunSummary known, Summarize(folder_));
   if (!Exists(folder_.eval_prompts()) || known.evaluated.count(name) > 0) return absl::OkStatus();
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   PONDER_ASSIGN_OR_RETURN(
       const actor::EvalReport report,
       Evaluate(model, folder_.eval_prompts(), config_.eval().max_prompts(), verifier));
@@ -270,7 +271,7 @@ absl::Status LocalRun::EvaluateModel(const std::string& name, const std::string&
                                  {"response_tokens", report.mean_response_tokens},
                                  {"unparsable", report.unparsable},
                                  {"errors", report.errors},
-                                 {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}};
+                                 {"seconds", absl::ToDoubleSeconds(SteadyNow() - start)}};
   if (report.scored > 0) line["mean_score"] = report.mean_score;
   PONDER_RETURN_IF_ERROR(metrics_->Write(line));
   return Refresh();

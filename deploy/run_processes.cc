@@ -10,9 +10,10 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/atomic_file.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 
 namespace ponder::deploy {
 namespace {
@@ -68,7 +69,7 @@ absl::StatusOr<std::string> RunProcesses::StartServer(const std::string& name,
   child.argv.insert(child.argv.end(), arguments.begin(), arguments.end());
   child.max_restarts = kMaxRestarts;
   PONDER_RETURN_IF_ERROR(supervisor_.Start(child));
-  return supervisor_.WaitForPort(name, absl::Now() + kStartTimeout);
+  return supervisor_.WaitForPort(name, SteadyNow() + kStartTimeout);
 }
 
 absl::StatusOr<std::string> RunProcesses::StartVerifier() {
@@ -92,7 +93,7 @@ absl::StatusOr<std::string> RunProcesses::StartVerifier() {
 
 absl::Status RunProcesses::StartActors(const std::string& verifier) {
   PONDER_ASSIGN_OR_RETURN(const std::string learner,
-                          supervisor_.WaitForPort(kLearner, absl::Now() + kStartTimeout));
+                          supervisor_.WaitForPort(kLearner, SteadyNow() + kStartTimeout));
   PONDER_ASSIGN_OR_RETURN(const std::string program, SiblingProgram("ponder"));
   for (int64_t i = 0; i < config_.actor().count(); ++i) {
     ChildSpec child;

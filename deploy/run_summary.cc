@@ -34,6 +34,8 @@ class StageClock {
     start_ = last_ = time;
   }
   void Saw(double time) { last_ = std::max(last_, time); }
+  // What was measured stands, whatever the dates say: the wall clock may have been set meanwhile.
+  void Lasted(double seconds) { last_ = start_ + seconds; }
   double seconds() const { return total_ + last_ - start_; }
 
  private:
@@ -58,7 +60,7 @@ absl::StatusOr<RunSummary> Summarize(const RunFolder& run) {
     const std::string event = Text(record, "event");
     const double time = Number(record, "time");
     if (event == "stage_start") clocks[Text(record, "stage")].Start(time);
-    if (event == "stage_end") clocks[Text(record, "stage")].Saw(time);
+    if (event == "stage_end") clocks[Text(record, "stage")].Lasted(Number(record, "seconds"));
     if (event == "sft_step") clocks["sft"].Saw(time);
     if (event == "rl_step") {
       clocks["rl"].Saw(time);

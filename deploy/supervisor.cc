@@ -16,10 +16,11 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/atomic_file.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 
 namespace ponder::deploy {
 namespace {
@@ -32,7 +33,7 @@ int PollUntil(std::vector<pollfd>& fds, absl::Time deadline) {
   for (;;) {
     int timeout_ms = -1;
     if (deadline != absl::InfiniteFuture()) {
-      const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now()) + 1;
+      const int64_t left = absl::ToInt64Milliseconds(deadline - SteadyNow()) + 1;
       timeout_ms = static_cast<int>(std::clamp<int64_t>(left, 0, 1'000'000'000));
     }
     const int n = poll(fds.data(), fds.size(), timeout_ms);
@@ -115,12 +116,12 @@ absl::Status Supervisor::Stop(absl::string_view name) {
   }
   if (child->state == State::kRunning) {
     child->state = State::kStopping;
-    child->due = absl::Now() + options_.grace;
+    child->due = SteadyNow() + options_.grace;
     child->process->Signal(SIGTERM);
     Wake();
   }
   const auto ended = [child] { return child->state == State::kEnded; };
-  if (mutex_.AwaitWithTimeout(absl::Condition(&ended), options_.grace + kAfterKill)) {
+  if (AwaitUntil(mutex_, absl::Condition(&ended), SteadyNow() + options_.grace + kAfterKill)) {
     return absl::OkStatus();
   }
   return absl::DeadlineExceededError(
@@ -179,7 +180,7 @@ absl::StatusOr<std::string> Supervisor::WaitForPort(absl::string_view name, absl
       const Child* const child = Find(name);
       return child == nullptr || child->ends > ends;
     };
-    mutex_.AwaitWithDeadline(absl::Condition(&reaped), deadline);
+    AwaitUntil(mutex_, absl::Condition(&reaped), deadline);
     const Child* const child = Find(name);
     return absl::AbortedError(
         absl::StrCat("before it listened, ", child == nullptr ? std::string(name) : child->cause));
@@ -197,7 +198,7 @@ void Supervisor::Watch() {
         return;
       }
       for (const auto& child : children_) {
-        DoWhatIsDue(*child, absl::Now());
+        DoWhatIsDue(*child, SteadyNow());
         due = std::min(due, child->due);
         if (child->process != nullptr) fds.push_back({child->process->pidfd(), POLLIN, 0});
       }
@@ -272,7 +273,7 @@ void Supervisor::HandleEnd(Child& child) {
 // It ended by a failure: again, or enough?
 void Supervisor::Fell(Child& child, pid_t pid) {
   const ChildSpec& spec = child.spec;
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   auto& restarts = child.restarts;
   restarts.erase(std::remove_if(restarts.begin(), restarts.end(),
                                 [&](absl::Time t) { return t < now - spec.restart_window; }),

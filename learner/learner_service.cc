@@ -7,9 +7,10 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/atomic_file.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -35,10 +36,10 @@ class LongPolls {
             const Done& done) {
     const bool may_wait = ++waiting_ <= limit_;
     const auto leave = absl::MakeCleanup([this] { --waiting_; });
-    const absl::Time end = absl::Now() + (may_wait ? wait : absl::ZeroDuration());
+    const absl::Time end = SteadyNow() + (may_wait ? wait : absl::ZeroDuration());
     while (true) {
-      auto result = attempt(std::min(end, absl::Now() + kSlice));
-      if (done(result) || absl::Now() >= end || context.IsCancelled() || stopping_) return result;
+      auto result = attempt(std::min(end, SteadyNow() + kSlice));
+      if (done(result) || SteadyNow() >= end || context.IsCancelled() || stopping_) return result;
     }
   }
   void Stop() { stopping_ = true; }
@@ -240,7 +241,7 @@ const std::string& LearnerService::address() const { return server_->address; }
 
 void LearnerService::Shutdown(absl::Duration grace) {
   server_->polls.Stop();
-  server_->grpc->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+  server_->grpc->Shutdown(proto::ToGrpc(SteadyNow() + grace));
   server_->grpc->Wait();
 }
 

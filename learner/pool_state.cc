@@ -4,17 +4,24 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "reward/reward.h"
 
 namespace ponder::learner {
 
+void SamplePool::State::AwaitChange(absl::Duration limit) {
+  const auto changed = [this, before = changes]()
+                           ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return changes != before; };
+  AwaitUntil(mutex, absl::Condition(&changed), SteadyNow() + limit);
+}
+
 absl::Status SamplePool::State::Flush() {
   if (failure.ok()) failure = ledger->Write(entries, clock());
   entries.clear();
-  if (!failure.ok()) changed.SignalAll();
+  if (!failure.ok()) ++changes;
   return failure;
 }
 
@@ -60,7 +67,7 @@ bool SamplePool::State::Return(int64_t group_id, size_t index, const std::string
   draw.state = Draw::State::kWaiting;
   ++draw.attempt;
   entries.push_back(Ledger::Returned{flight.key(index), reason});
-  changed.SignalAll();
+  ++changes;
   if (draw.attempt - draw.first_attempt >= options.max_attempts) {
     PONDER_LOG(kWarning, "sample ", flight.prompt->id, " #", flight.key(index).sample_index,
                " was handed out ", options.max_attempts, " times in vain, last: ", reason,
@@ -83,7 +90,7 @@ void SamplePool::State::Drop(int64_t group_id, const std::string& reason) {
     if (reason != "degenerate") ++since_take.dropped_samples;
   }
   flights.erase(group_id);
-  changed.SignalAll();
+  ++changes;
 }
 
 bool SamplePool::State::HasRoom() const {
@@ -198,7 +205,7 @@ absl::StatusOr<SamplePool::SubmitResult> SamplePool::State::SubmitLate(const Rol
 }
 
 void SamplePool::State::Complete(int64_t group_id) {
-  changed.SignalAll();
+  ++changes;
   std::vector<Draw>& draws = flights.at(group_id).draws;
   std::vector<Sample> samples;
   for (Draw& draw : draws) samples.push_back(std::move(draw.sample));

@@ -73,7 +73,8 @@ struct SamplePool::State {
   absl::Time (*const clock)();
 
   absl::Mutex mutex;
-  absl::CondVar changed;  // work to lease, groups to take, or the end
+  // Grows with whatever somebody may wait for: work to lease, groups to take, the end.
+  int64_t changes ABSL_GUARDED_BY(mutex) = 0;
   Curriculum curriculum ABSL_GUARDED_BY(mutex);
   std::unique_ptr<Ledger> ledger ABSL_GUARDED_BY(mutex);
   absl::Status failure ABSL_GUARDED_BY(mutex);               // of the ledger; ends everything
@@ -90,6 +91,8 @@ struct SamplePool::State {
   std::string last_error ABSL_GUARDED_BY(mutex);              // of a verifier
   std::vector<Ledger::Entry> entries ABSL_GUARDED_BY(mutex);  // of the call in progress
 
+  // Until something has changed, or for `limit`.
+  void AwaitChange(absl::Duration limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   // Entries first gather, then are written at once at the end of a call.
   absl::Status Flush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   // Makes `actor` known under `incarnation`; a higher one takes back what the lower ones hold.

@@ -5,8 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "learner/pool_state.h"
 
 namespace ponder::learner {
@@ -51,7 +52,7 @@ absl::StatusOr<std::unique_ptr<SamplePool>> SamplePool::Make(const Options& opti
                                                              std::unique_ptr<Ledger> ledger,
                                                              const Position& start,
                                                              absl::Time (*clock)()) {
-  if (clock == nullptr) clock = +[] { return absl::Now(); };
+  if (clock == nullptr) clock = SteadyNow;
   PONDER_RETURN_IF_ERROR(Validate(options, prompts, start));
   PONDER_RETURN_IF_ERROR(ledger->Start({options.seed, options.group_size, HashPrompts(prompts)},
                                        start.step, start.next_group_id, clock()));
@@ -105,7 +106,7 @@ absl::StatusOr<SamplePool::LeaseBatch> SamplePool::LeaseSamples(const std::strin
     }
     PONDER_RETURN_IF_ERROR(s.Flush());
     if (!batch.leases.empty() || now >= deadline) return batch;
-    s.changed.WaitWithTimeout(&s.mutex, std::min(deadline, s.NextExpiry()) - now);
+    s.AwaitChange(std::min(deadline, s.NextExpiry()) - now);
   }
 }
 
@@ -142,7 +143,7 @@ absl::StatusOr<SamplePool::Taken> SamplePool::Take(absl::Time deadline) {
   while (s.failure.ok() && !s.closed && !(groups = s.Ready()).has_value()) {
     const absl::Time now = s.clock();
     if (now >= deadline) return absl::DeadlineExceededError(s.Missing());
-    s.changed.WaitWithTimeout(&s.mutex, deadline - now);
+    s.AwaitChange(deadline - now);
   }
   if (!s.failure.ok()) return s.failure;
   if (s.closed) return absl::CancelledError("the sample pool was closed");
@@ -186,7 +187,7 @@ absl::Status SamplePool::Retire(int64_t step, int64_t version) {
   const int64_t next = s.flights.empty() ? s.next_group_id : s.flights.begin()->first;
   s.curriculum.Settle(next);
   s.position = {step, next, version, s.curriculum.State()};
-  s.changed.SignalAll();
+  ++s.changes;
   return absl::OkStatus();
 }
 
@@ -206,14 +207,14 @@ absl::Status SamplePool::Finish() {
   if (!s.failure.ok()) return s.failure;
   while (!s.flights.empty()) s.Drop(s.flights.begin()->first, "run_finished");
   s.finished = true;
-  s.changed.SignalAll();
+  ++s.changes;
   return s.Flush();
 }
 
 void SamplePool::Close() {
   absl::MutexLock lock(&state_->mutex);
   state_->closed = true;
-  state_->changed.SignalAll();
+  ++state_->changes;
 }
 
 }  // namespace ponder::learner

@@ -64,7 +64,8 @@ class SamplePool {
 
   // Rolls back in the ledger what was trained or leased after `start`. InvalidArgument: no prompts,
   // two with one id, or an option out of range. DataLoss: `start.curriculum` is not of these
-  // prompts. `clock` is for tests; waiting goes by the real one.
+  // prompts. `clock`, for tests, is in place of SteadyNow: for leases and for the dates in the
+  // ledger, which a wall clock that is set does not move. Waiting goes by the real one.
   static absl::StatusOr<std::unique_ptr<SamplePool>> Make(const Options& options,
                                                           std::vector<Prompt> prompts,
                                                           std::unique_ptr<Ledger> ledger,

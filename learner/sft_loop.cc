@@ -4,9 +4,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/philox.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "learner/schedule.h"
 #include "nlohmann/json.hpp"
 
@@ -35,14 +36,14 @@ absl::Status SftLoop::Run() {
       PONDER_RETURN_IF_ERROR(save());
       return absl::CancelledError(absl::StrCat("stopped after step ", state_.step));
     }
-    const absl::Time start = absl::Now();
+    const absl::Time start = SteadyNow();
     const double lr = WarmupCosine(options_.lr, options_.min_lr, options_.warmup_steps,
                                    options_.steps, state_.step);
     PONDER_ASSIGN_OR_RETURN(const Updater::Report report,
                             updater_.SupervisedUpdate(NextBatch(), lr));
     ++state_.step;
     ++state_.optimizer_step;
-    const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+    const double seconds = absl::ToDoubleSeconds(SteadyNow() - start);
     if (metrics_ != nullptr) {
       PONDER_RETURN_IF_ERROR(
           metrics_->Write({{"event", "sft_step"},

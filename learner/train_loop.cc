@@ -7,11 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/philox.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "learner/schedule.h"
 #include "moe/routing_record.h"
 #include "nlohmann/json.hpp"
@@ -19,7 +20,7 @@
 namespace ponder::learner {
 namespace {
 
-double SecondsSince(absl::Time start) { return absl::ToDoubleSeconds(absl::Now() - start); }
+double SecondsSince(absl::Time start) { return absl::ToDoubleSeconds(SteadyNow() - start); }
 
 // The sequences of a batch in `parts` random parts of nearly equal size; none is empty.
 std::vector<std::vector<int64_t>> Minibatches(int64_t sequences, int64_t parts, uint64_t seed,
@@ -111,7 +112,7 @@ absl::Status TrainLoop::Run() {
       return absl::CancelledError(absl::StrCat("stopped after step ", state_.step));
     }
 
-    const absl::Time start = absl::Now();
+    const absl::Time start = SteadyNow();
     std::vector<std::vector<Score>> scores;
     PolicyBatch batch = Pack(taken, &scores);
     PONDER_RETURN_IF_ERROR(BroadcastBatch(*mesh_.world, &batch));
@@ -148,7 +149,7 @@ absl::StatusOr<TrainLoop::Command> TrainLoop::NextCommand(SamplePool::Taken* tak
   Command command = Command::kFinish;
   absl::Status failure;
   if (mesh_.world->rank() == 0 && state_.step < options_.value_pretrain_steps + options_.steps) {
-    const absl::Time start = absl::Now();
+    const absl::Time start = SteadyNow();
     absl::StatusOr<SamplePool::Taken> groups = services_.pool->Take(start + options_.take_timeout);
     *wait_seconds = SecondsSince(start);
     if (groups.ok()) {

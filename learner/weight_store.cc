@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/steady_clock.h"
 
 namespace ponder::learner {
 
@@ -23,7 +24,7 @@ absl::StatusOr<std::shared_ptr<const moe::Weights>> WeightStore::Latest(int64_t 
   const auto there = [this, least_version]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return closed_ || (newest_ != nullptr && newest_->manifest().version >= least_version);
   };
-  if (!mutex_.AwaitWithDeadline(absl::Condition(&there), deadline)) {
+  if (!AwaitUntil(mutex_, absl::Condition(&there), deadline)) {
     return absl::DeadlineExceededError(
         newest_ == nullptr ? std::string("no weights were published yet")
                            : absl::StrCat("the newest weights are ", newest_->manifest().version,

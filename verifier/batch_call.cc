@@ -5,8 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "proto/convert.h"
 #include "proto/transport.h"
 
@@ -77,7 +78,7 @@ absl::Status BatchCall::Queue(Pace pace) {
 
 void BatchCall::Work(Lane* lane) {
   for (size_t n; !stopped_ && (n = lane->next++) < lane->items.size();) {
-    if (absl::Now() >= deadline_) {
+    if (SteadyNow() >= deadline_) {
       late_ = true;
       break;
     }

@@ -4,6 +4,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/steady_clock.h"
 
 namespace ponder::verifier {
 
@@ -26,7 +27,7 @@ class CallsInFlight {
   void Drain(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     draining_ = true;
-    mutex_.AwaitWithDeadline(absl::Condition(this, &CallsInFlight::None), deadline);
+    AwaitUntil(mutex_, absl::Condition(this, &CallsInFlight::None), deadline);
   }
   int count() const ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);

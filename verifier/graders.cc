@@ -6,7 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/steady_clock.h"
 #include "verifier/choice/choice_grader.h"
 #include "verifier/code/code_grader.h"
 #include "verifier/math/math_grader.h"
@@ -35,7 +36,7 @@ Graders::Map ShippedGraders() {
 Graders MakeGraders() { return Graders(ShippedGraders()); }
 
 Verdict TimedGrade(const Grader& grader, const Question& question, absl::Time deadline) {
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   Verdict verdict;
   try {
     verdict = grader.Grade(question, deadline);
@@ -43,7 +44,7 @@ Verdict TimedGrade(const Grader& grader, const Question& question, absl::Time de
     verdict = Verdict();
     verdict.reason = absl::StrCat("the grader failed: ", failure.what());
   }
-  verdict.cost_seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  verdict.cost_seconds = absl::ToDoubleSeconds(SteadyNow() - start);
   return verdict;
 }
 

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "base/atomic_file.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "grpcpp/grpcpp.h"
 #include "proto/convert.h"
 #include "proto/transport.h"
@@ -51,16 +52,16 @@ absl::StatusOr<Verdict> RemoteVerifier::Grade(const LineQuestion& question) cons
   request.set_response(proto::ValidUtf8(question.response));
   if (request.ByteSizeLong() > static_cast<size_t>(proto::kMaxMessageBytes))
     return absl::InvalidArgumentError("too long for one message");
-  const absl::Time deadline = absl::Now() + timeout_;
+  const absl::Time deadline = SteadyNow() + timeout_;
   absl::Duration pause = kFirstPause;
   while (true) {
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(deadline));
+    context.set_deadline(proto::ToGrpc(deadline));
     if (!token_.empty()) context.AddMetadata("authorization", absl::StrCat("Bearer ", token_));
     v1::GradeResponse response;
     const absl::Status status = proto::FromGrpc(stub_->Grade(&context, request, &response));
     if (status.ok()) return proto::FromWire(response.verdict());
-    if (!absl::IsResourceExhausted(status) || absl::Now() + pause >= deadline) return status;
+    if (!absl::IsResourceExhausted(status) || SteadyNow() + pause >= deadline) return status;
     absl::SleepFor(pause);
     pause = std::min(pause * 2, kLongestPause);
   }

@@ -1,7 +1,8 @@
 #include "verifier/self_test.h"
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/steady_clock.h"
 
 namespace ponder::verifier {
 namespace {
@@ -46,7 +47,7 @@ absl::Status SelfTest(const Graders& graders) {
     const absl::StatusOr<const Grader*> grader = graders.Find(known.kind);
     if (!grader.ok()) continue;
     const Verdict verdict =
-        TimedGrade(**grader, {known.gold, known.response}, absl::Now() + kPatience);
+        TimedGrade(**grader, {known.gold, known.response}, SteadyNow() + kPatience);
     if (verdict.outcome == known.outcome) continue;
     return absl::InternalError(absl::StrCat("self-test: kind ", known.kind, ", gold '", known.gold,
                                             "', response '", known.response, "' is judged ",

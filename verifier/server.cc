@@ -3,10 +3,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "proto/transport.h"
 #include "verifier/host_port.h"
 
 namespace ponder::verifier {
@@ -62,8 +64,8 @@ Server::~Server() { Shutdown(absl::ZeroDuration()); }
 void Server::Shutdown(absl::Duration grace) {
   if (server_ == nullptr) return;
   server_->GetHealthCheckService()->Shutdown();
-  service_.Drain(absl::Now() + grace);
-  server_->Shutdown(absl::ToChronoTime(absl::Now()));
+  service_.Drain(SteadyNow() + grace);
+  server_->Shutdown(proto::ToGrpc(SteadyNow()));
   server_->Wait();
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "proto/transport.h"
 #include "verifier/batch_call.h"
 #include "verifier/stream_call.h"
 
@@ -11,7 +12,7 @@ namespace ponder::verifier {
 namespace {
 
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context) {
-  return absl::FromChrono(context.deadline());
+  return proto::FromGrpc(context.raw_deadline());
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 
 namespace ponder::actor {
 
@@ -12,7 +13,7 @@ bool TokenStream::Next(absl::Duration wait, std::vector<Event>* events) {
   const auto news = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return open_ == 0 || !events_.empty();
   };
-  mutex_.AwaitWithTimeout(absl::Condition(&news), wait);
+  AwaitUntil(mutex_, absl::Condition(&news), SteadyNow() + wait);
   events->swap(events_);
   return open_ > 0 || !events->empty();
 }

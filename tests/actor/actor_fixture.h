@@ -8,12 +8,14 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "base/steady_clock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "learner/learner_service.h"
 #include "learner/sample_pool.h"
 #include "learner/weight_store.h"
 #include "moe/checkpoint.h"
+#include "proto/transport.h"
 #include "proto/verifier.grpc.pb.h"
 #include "tests/learner/pool_fixture.h"
 #include "tests/moe/tiny_config.h"
@@ -41,7 +43,7 @@ class TestServer {
     server_ = builder.BuildAndStart();
     address_ = absl::StrCat("127.0.0.1:", port);
   }
-  ~TestServer() { server_->Shutdown(std::chrono::system_clock::now()); }
+  ~TestServer() { server_->Shutdown(proto::ToGrpc(SteadyNow())); }
   const std::string& address() const { return address_; }
 
  private:

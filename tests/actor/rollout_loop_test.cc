@@ -14,8 +14,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/philox.h"
+#include "base/steady_clock.h"
 #include "data/chat_format.h"
 #include "deploy/local_links.h"
 #include "gmock/gmock.h"
@@ -140,7 +141,7 @@ class RolloutLoopTest : public ActorFixture, public ::testing::WithParamInterfac
   // Takes steps from `first` to `last`; publishes weights `step` after each.
   void Train(int64_t first, int64_t last) {
     for (int64_t step = first; step <= last; ++step) {
-      auto taken = pool_->Take(absl::Now() + kPatience);
+      auto taken = pool_->Take(SteadyNow() + kPatience);
       ASSERT_TRUE(taken.ok()) << taken.status();
       for (Group& group : taken->groups) groups_.push_back(std::move(group));
       ASSERT_TRUE(weights_->Publish(WeightsOf(TinyConfig(), step)).ok());
@@ -282,7 +283,7 @@ TEST_P(WatchedRolloutLoopTest, RunningSequencesGoOnUnderNewWeights) {
   ScriptedVerifierLink verifier(judge_);
   RolloutLoop loop(options, watched, verifier);
   std::thread running([&] { EXPECT_TRUE(loop.Run().ok()); });
-  const auto step = pool_->Take(absl::Now() + kPatience);
+  const auto step = pool_->Take(SteadyNow() + kPatience);
   loop.Stop();
   running.join();
   ASSERT_TRUE(step.ok()) << step.status();
@@ -348,7 +349,7 @@ TEST_P(GrpcRolloutLoopTest, AResumedLearnerVoidsTheWeightsOfItsEarlierLife) {
   // Version 3 exists in both lives.
   ASSERT_TRUE(weights_->Publish(relabelled(71, 1)).ok());
   for (int64_t step = 2; step <= 4; ++step) {
-    auto taken = pool_->Take(absl::Now() + kPatience);
+    auto taken = pool_->Take(SteadyNow() + kPatience);
     ASSERT_TRUE(taken.ok()) << taken.status();
     for (Group& group : taken->groups) groups_.push_back(std::move(group));
     ASSERT_TRUE(weights_->Publish(relabelled(70 + step, step)).ok());

@@ -49,8 +49,7 @@ TEST_F(Metrics, AppendsObjectsWithTheirTime) {
   EXPECT_EQ(lines[0]["step"], 0);
   EXPECT_EQ(lines[0].begin().key(), "step");
   EXPECT_EQ(lines[0]["text"], "a\nb");
-  EXPECT_GT(lines[0]["time"].get<double>(), 1e9);
-  EXPECT_GE(lines[1]["time"].get<double>(), lines[0]["time"].get<double>());
+  for (const Json& line : lines) EXPECT_GT(line["time"].get<double>(), 1e9);
 }
 
 TEST_F(Metrics, WhatIsNoNumberBecomesNull) {

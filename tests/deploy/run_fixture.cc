@@ -15,6 +15,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "base/steady_clock.h"
 
 namespace ponder::deploy {
 namespace {
@@ -60,9 +61,9 @@ bool PonderProcess::ended() {
 }
 
 int PonderProcess::Wait() {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = SteadyNow() + kPatience;
   while (!ended()) {
-    if (absl::Now() > deadline) {
+    if (SteadyNow() > deadline) {
       ADD_FAILURE() << "still running after " << absl::FormatDuration(kPatience);
       kill(pid_, SIGKILL);
     }
@@ -167,14 +168,14 @@ std::vector<Json> RunTest::Metrics(const std::string& name, const std::string& e
 
 void RunTest::WaitFor(const std::string& name, PonderProcess& process,
                       const std::function<bool(const Json&)>& wanted) const {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = SteadyNow() + kPatience;
   while (true) {
     const bool last = process.ended();
     for (const Json& record : Metrics(name)) {
       if (wanted(record)) return;
     }
     ASSERT_FALSE(last) << "the run ended before: " << ReadAll(Path(name + ".out"));
-    ASSERT_LT(absl::Now(), deadline) << "nothing came";
+    ASSERT_LT(SteadyNow(), deadline) << "nothing came";
     absl::SleepFor(kLook);
   }
 }

@@ -17,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "base/atomic_file.h"
+#include "base/steady_clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -56,7 +57,7 @@ class SupervisorTest : public testing::Test {
   }
 
   ChildEvent Next() {
-    std::optional<ChildEvent> event = supervisor_->NextEvent(absl::Now() + kLong);
+    std::optional<ChildEvent> event = supervisor_->NextEvent(SteadyNow() + kLong);
     EXPECT_TRUE(event.has_value()) << "no event";
     return event.value_or(ChildEvent());
   }
@@ -157,7 +158,7 @@ TEST_F(SupervisorTest, GivesUpAfterTooManyRestarts) {
       Next(What::kGaveUp, "verifier").cause,
       ContainsRegex("verifier was started again 3 times within 1m and died each time; not "
                     "again. At last verifier \\(pid [0-9]+\\) exited with code 2 .*port in use"));
-  EXPECT_FALSE(supervisor_->NextEvent(absl::Now() + absl::Milliseconds(50)).has_value());
+  EXPECT_FALSE(supervisor_->NextEvent(SteadyNow() + absl::Milliseconds(50)).has_value());
 }
 
 TEST_F(SupervisorTest, RestartsOutsideTheWindowDoNotCount) {
@@ -197,7 +198,7 @@ bool Gone(pid_t pid) {
 }
 
 bool GoneBy(pid_t pid, absl::Time deadline) {
-  while (!Gone(pid) && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(5));
+  while (!Gone(pid) && SteadyNow() < deadline) absl::SleepFor(absl::Milliseconds(5));
   return Gone(pid);
 }
 
@@ -211,14 +212,14 @@ TEST_F(SupervisorTest, KillsWhatWillNotStopWithAllThatItStarted) {
   spec.port_file = folder_ + "/port";
   ASSERT_EQ(supervisor_->Start(spec), absl::OkStatus());
   const pid_t pid = Next(What::kStarted, "stubborn").pid;
-  ASSERT_EQ(supervisor_->WaitForPort("stubborn", absl::Now() + kLong).status(), absl::OkStatus());
+  ASSERT_EQ(supervisor_->WaitForPort("stubborn", SteadyNow() + kLong).status(), absl::OkStatus());
   const pid_t grandchild = std::stoi(ReadFile(folder_ + "/grandchild").value());
   EXPECT_FALSE(Gone(grandchild));
   EXPECT_NE(getpgid(grandchild), pid);
   EXPECT_EQ(supervisor_->Stop("stubborn"), absl::OkStatus());
   EXPECT_FALSE(Exists(pid));
   Next(What::kStopped, "stubborn");
-  EXPECT_TRUE(GoneBy(grandchild, absl::Now() + kLong));
+  EXPECT_TRUE(GoneBy(grandchild, SteadyNow() + kLong));
 }
 
 #ifdef PONDER_MPIRUN
@@ -236,8 +237,8 @@ TEST_F(SupervisorTest, AnMpiJobDiesAsAWhole) {
     std::vector<pid_t> ranks;
     for (int r = 0; r < 2; ++r) {
       const std::string file = absl::StrCat(folder_, "/rank.", r);
-      const absl::Time deadline = absl::Now() + kLong;
-      while (!ReadFile(file).ok() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(5));
+      const absl::Time deadline = SteadyNow() + kLong;
+      while (!ReadFile(file).ok() && SteadyNow() < deadline) absl::SleepFor(absl::Milliseconds(5));
       ranks.push_back(std::stoi(ReadFile(file).value()));
       std::filesystem::remove(file);
     }
@@ -248,7 +249,7 @@ TEST_F(SupervisorTest, AnMpiJobDiesAsAWhole) {
       ASSERT_EQ(kill(mpirun, SIGKILL), 0);
       Next(What::kGaveUp, "learner");
     }
-    for (const pid_t pid : ranks) EXPECT_TRUE(GoneBy(pid, absl::Now() + absl::Seconds(2)));
+    for (const pid_t pid : ranks) EXPECT_TRUE(GoneBy(pid, SteadyNow() + absl::Seconds(2)));
   }
 }
 #endif
@@ -271,7 +272,7 @@ TEST_F(SupervisorTest, WaitsForThePort) {
                                                   ".new ", port, "; sleep 1000"));
   spec.port_file = port;
   ASSERT_EQ(supervisor_->Start(spec), absl::OkStatus());
-  const auto listening = supervisor_->WaitForPort("learner", absl::Now() + kLong);
+  const auto listening = supervisor_->WaitForPort("learner", SteadyNow() + kLong);
   ASSERT_EQ(listening.status(), absl::OkStatus());
   EXPECT_EQ(*listening, "127.0.0.1:4242");
 }
@@ -280,7 +281,7 @@ TEST_F(SupervisorTest, WaitingForThePortEndsWithTheChild) {
   ChildSpec spec = Script("learner", "echo 'no such model'; exit 2");
   spec.port_file = folder_ + "/port";
   ASSERT_EQ(supervisor_->Start(spec), absl::OkStatus());
-  const auto port = supervisor_->WaitForPort("learner", absl::Now() + kLong);
+  const auto port = supervisor_->WaitForPort("learner", SteadyNow() + kLong);
   EXPECT_EQ(port.status().code(), absl::StatusCode::kAborted);
   EXPECT_THAT(std::string(port.status().message()), HasSubstr("exited with code 2"));
   EXPECT_THAT(std::string(port.status().message()), HasSubstr("no such model"));
@@ -290,7 +291,7 @@ TEST_F(SupervisorTest, WaitingForThePortHasADeadline) {
   ChildSpec spec = Script("learner", "sleep 1000");
   spec.port_file = folder_ + "/port";
   ASSERT_EQ(supervisor_->Start(spec), absl::OkStatus());
-  const auto port = supervisor_->WaitForPort("learner", absl::Now() + absl::Milliseconds(50));
+  const auto port = supervisor_->WaitForPort("learner", SteadyNow() + absl::Milliseconds(50));
   EXPECT_EQ(port.status().code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_THAT(std::string(port.status().message()), HasSubstr("learner does not listen yet"));
 }
@@ -321,20 +322,20 @@ TEST_F(SupervisorTest, NoOrphanSurvives) {
     std::string pids;
     for (const char* name : {"actor.0", "actor.1"}) {
       if (!supervisor->Start(Script(name, "trap '' TERM HUP; exec sleep 1000")).ok()) _exit(1);
-      absl::StrAppend(&pids, supervisor->NextEvent(absl::Now() + kLong)->pid, " ");
+      absl::StrAppend(&pids, supervisor->NextEvent(SteadyNow() + kLong)->pid, " ");
     }
     if (!WriteFileAtomic(pids_file, pids).ok()) _exit(1);
     for (;;) pause();
   }
   absl::StatusOr<std::string> pids = ReadFile(pids_file);
-  const absl::Time deadline = absl::Now() + kLong;
-  while (!pids.ok() && absl::Now() < deadline) {
+  const absl::Time deadline = SteadyNow() + kLong;
+  while (!pids.ok() && SteadyNow() < deadline) {
     absl::SleepFor(absl::Milliseconds(5));
     pids = ReadFile(pids_file);
   }
   ASSERT_EQ(pids.status(), absl::OkStatus());
   ASSERT_EQ(kill(parent, SIGKILL), 0);
-  const absl::Time killed = absl::Now();
+  const absl::Time killed = SteadyNow();
   waitpid(parent, nullptr, 0);
   for (const absl::string_view text : absl::StrSplit(*pids, ' ', absl::SkipEmpty())) {
     EXPECT_TRUE(GoneBy(std::stoi(std::string(text)), killed + absl::Seconds(2)))

@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/steady_clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/learner/pool_fixture.h"
@@ -206,14 +207,14 @@ class CurriculumPool : public PoolFixture {
     std::vector<std::string> trained;
     while (pool.position().step < steps) {
       while (true) {
-        auto work = pool.LeaseSamples("actor", 1, 3, absl::Now());
+        auto work = pool.LeaseSamples("actor", 1, 3, SteadyNow());
         EXPECT_TRUE(work.ok()) << work.status();
         if (work->leases.empty()) break;
         std::vector<Sample> samples;
         for (const Lease& lease : work->leases) samples.push_back(Answer(lease));
         EXPECT_TRUE(pool.Submit("actor", 1, std::move(samples)).ok());
       }
-      auto taken = pool.Take(absl::Now() + absl::Seconds(10));
+      auto taken = pool.Take(SteadyNow() + absl::Seconds(10));
       if (!taken.ok()) {
         ADD_FAILURE() << taken.status();
         break;
@@ -246,7 +247,7 @@ TEST_F(CurriculumPool, AResumedRunDrawsWhatTheWholeOneDraws) {
     parts = Steps(*pool, 11);
     checkpoint = pool->position();
     Steps(*pool, 13);  // lost
-    ASSERT_TRUE(pool->LeaseSamples("actor", 1, 7, absl::Now()).ok());
+    ASSERT_TRUE(pool->LeaseSamples("actor", 1, 7, SteadyNow()).ok());
     pool->Close();
   }
   auto pool = Make(0, checkpoint);
@@ -263,7 +264,7 @@ TEST_F(CurriculumPool, WhatWasInFlightIsDrawnAgain) {
   auto pool = Make(2, {});
   Steps(*pool, 9);
   const SamplePool::Position checkpoint = pool->position();
-  ASSERT_TRUE(pool->LeaseSamples("actor", 1, 20, absl::Now()).ok());
+  ASSERT_TRUE(pool->LeaseSamples("actor", 1, 20, SteadyNow()).ok());
   pool->Close();
   pool = Make(2, checkpoint);
   Steps(*pool, 20);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "base/steady_clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "learner/sample_pool.h"
@@ -39,7 +40,7 @@ void Act(SamplePool& pool, const Chaos& chaos, int id, std::atomic<int64_t>* inc
   int64_t incarnation = ++*incarnations;
   while (true) {
     const auto batch =
-        pool.LeaseSamples(name, incarnation, rng.NextInt(1, 7), absl::Now() + kPatience);
+        pool.LeaseSamples(name, incarnation, rng.NextInt(1, 7), SteadyNow() + kPatience);
     if (absl::IsUnavailable(batch.status())) return;  // closed
     ASSERT_TRUE(batch.ok()) << batch.status();
     if (batch->run_finished) return;
@@ -81,7 +82,7 @@ class SamplePoolPropertyTest : public PoolFixture {
     Rng rng(chaos.seed, absl::StrCat("learner.", start.step));
     int64_t last_group = start.next_group_id - 1;
     for (int64_t step = start.step + 1; step <= steps; ++step) {
-      const auto taken = pool->Take(absl::Now() + kPatience);
+      const auto taken = pool->Take(SteadyNow() + kPatience);
       ASSERT_TRUE(taken.ok()) << taken.status();
       trained->emplace_back();
       for (const Group& group : taken->groups) {

@@ -11,7 +11,9 @@
 #include <thread>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "gtest/gtest.h"
 #include "learner_fixture.h"
 #include "nlohmann/json.hpp"
@@ -53,7 +55,7 @@ class TrainLoopTest : public PoolFixture {
     const auto pool = *std::move(made);
     std::thread actor([&] {
       while (true) {
-        const auto batch = pool->LeaseSamples("a", 1, 8, absl::Now() + absl::Seconds(1));
+        const auto batch = pool->LeaseSamples("a", 1, 8, SteadyNow() + absl::Seconds(1));
         if (!batch.ok() || batch->run_finished) return;
         std::vector<Sample> samples;
         for (const Lease& lease : batch->leases) samples.push_back(recipe.answer(lease));

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/atomic_file.h"
+#include "base/steady_clock.h"
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
@@ -72,8 +73,8 @@ class CommandTest : public testing::Test {
   }
   std::string Serve(const char* binary, std::vector<std::string> arguments) {
     server_ = Start(std::move(arguments), binary);
-    const absl::Time deadline = absl::Now() + absl::Seconds(60);
-    while (absl::Now() < deadline) {
+    const absl::Time deadline = SteadyNow() + absl::Seconds(60);
+    while (SteadyNow() < deadline) {
       const auto address = ReadFile(folder_ + "/port");
       if (address.ok()) return *address;
       absl::SleepFor(absl::Milliseconds(2));
@@ -110,10 +111,10 @@ TEST_F(CommandTest, ServesUntilToldToStop) {
 
 // The figures that the documentation names; with room for machines that are busy or slow.
 TEST_F(CommandTest, IsSmallAndSoonUp) {
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   ASSERT_NE(Serve(), "");
   RecordProperty("milliseconds_until_up",
-                 static_cast<int>((absl::Now() - start) / absl::Milliseconds(1)));
+                 static_cast<int>((SteadyNow() - start) / absl::Milliseconds(1)));
   const std::string status = ReadFile(absl::StrCat("/proc/", server_, "/status")).value_or("");
   const size_t at = status.find("VmRSS:");
   ASSERT_NE(at, std::string::npos);

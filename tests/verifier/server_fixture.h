@@ -10,9 +10,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/steady_clock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "proto/transport.h"
 #include "verifier/server.h"
 
 namespace ponder::verifier {
@@ -70,7 +72,7 @@ class ServerTest : public testing::Test {
   grpc::Status Grade(const v1::GradeRequest& request, v1::GradeResponse* response,
                      absl::Duration timeout = absl::Seconds(60)) {
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    context.set_deadline(proto::ToGrpc(SteadyNow() + timeout));
     return stub_->Grade(&context, request, response);
   }
 

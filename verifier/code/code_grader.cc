@@ -4,8 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "verifier/code/submission.h"
 #include "verifier/sandbox/self_test.h"
 
@@ -34,7 +35,7 @@ absl::StatusOr<const CodeGrader::Machines*> CodeGrader::GetMachines(int stop) co
   PONDER_RETURN_IF_ERROR(MakeSandbox());
   if (machines_.judge == nullptr) {
     const absl::Status holds =
-        ponder::verifier::SelfTest(*machines_.sandbox, absl::Now() + kPatience, stop);
+        ponder::verifier::SelfTest(*machines_.sandbox, SteadyNow() + kPatience, stop);
     if (!holds.ok()) {
       if (!absl::IsCancelled(holds)) failure_ = holds;
       return holds;

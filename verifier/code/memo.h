@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/steady_clock.h"
 
 namespace ponder::verifier {
 
@@ -50,7 +51,7 @@ class Memo {
       if (!added) known = at->second;
       if (known != nullptr) {
         const auto decided = [&known] { return known->state != State::kInTheMaking; };
-        if (!mutex_.AwaitWithDeadline(absl::Condition(&decided), deadline)) {
+        if (!AwaitUntil(mutex_, absl::Condition(&decided), deadline)) {
           return absl::DeadlineExceededError("the deadline came while a twin was being judged");
         }
         if (known->state == State::kKept) return known->value;

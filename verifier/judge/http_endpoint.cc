@@ -7,7 +7,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/steady_clock.h"
 
 namespace ponder::verifier {
 namespace {
@@ -38,9 +39,9 @@ absl::StatusOr<HttpEndpoint> HttpEndpoint::Create(const std::string& url, const 
 absl::StatusOr<std::string> HttpEndpoint::Post(const std::string& path, const std::string& body,
                                                absl::Time deadline) const {
   const auto left = [deadline] {
-    return std::max<int64_t>(1, absl::ToInt64Microseconds(deadline - absl::Now()));
+    return std::max<int64_t>(1, absl::ToInt64Microseconds(deadline - SteadyNow()));
   };
-  if (absl::Now() >= deadline)
+  if (SteadyNow() >= deadline)
     return absl::DeadlineExceededError(absl::StrCat("no time to ask ", whose_));
   httplib::Client client(origin_);
   const int64_t time = std::min<int64_t>(left(), 3600 * int64_t{1'000'000});
@@ -57,10 +58,10 @@ absl::StatusOr<std::string> HttpEndpoint::Post(const std::string& path, const st
   // A server that drips is cut off here, however often it resets the read timeout.
   request.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
     reply.append(data, size);
-    return reply.size() <= kMaxReplyBytes && absl::Now() < deadline;
+    return reply.size() <= kMaxReplyBytes && SteadyNow() < deadline;
   };
   const httplib::Result result = client.send(request);
-  if (absl::Now() >= deadline)
+  if (SteadyNow() >= deadline)
     return absl::DeadlineExceededError(absl::StrCat(whose_, " did not answer in time"));
   if (!result) {
     return absl::UnavailableError(

@@ -7,8 +7,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/log.h"
+#include "base/steady_clock.h"
 #include "nlohmann/json.hpp"
 #include "verifier/math/extract.h"
 #include "verifier/math/judge.h"
@@ -107,7 +108,7 @@ Verdict AskPanel(JudgePanel* panel, JudgeQuestion question, absl::string_view re
 
 JudgePanel::Decision JudgePanel::Decide(const JudgeQuestion& question, absl::Time deadline,
                                         std::string* why) {
-  deadline = std::min(deadline, absl::Now() + options_.timeout);
+  deadline = std::min(deadline, SteadyNow() + options_.timeout);
   const Decision decision = Hear(question, deadline, why);
   static constexpr const char* kNames[] = {"same",      "different",   "undecided",
                                            "malformed", "unavailable", "too_late"};

@@ -5,8 +5,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "nlohmann/json.hpp"
 #include "verifier/judge/judge_prompt.h"
 #include "verifier/math/extract.h"
@@ -78,7 +79,7 @@ Verdict ScoringGrader::Grade(const Question& question, absl::Time deadline) cons
     if (verdict.outcome == Outcome::kError || verdict.outcome == Outcome::kTimeout) return verdict;
   }
   const absl::StatusOr<double> score =
-      Score(*asked, answer, std::min(deadline, absl::Now() + timeout_));
+      Score(*asked, answer, std::min(deadline, SteadyNow() + timeout_));
   counters_.Add(Metric::kScoreAnswers, {ResultOf(score.status())});
   if (absl::IsDeadlineExceeded(score.status()))
     return Make(Outcome::kTimeout, "score_timeout", score.status().message());

@@ -17,6 +17,7 @@
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "verifier/sandbox/jail_process.h"
 #include "verifier/sandbox/supervisor.h"
 #include "verifier/sandbox/system_call_filter.h"
@@ -130,7 +131,7 @@ std::vector<Sandbox::Slot*> Sandbox::Take(int count, absl::Time deadline) {
   absl::MutexLock lock(&mutex_);
   const Wanted wanted = {&free_, static_cast<size_t>(count)};
   const auto enough = +[](const Wanted* w) { return w->free->size() >= w->count; };
-  if (!mutex_.AwaitWithDeadline(absl::Condition(enough, &wanted), deadline)) return {};
+  if (!AwaitUntil(mutex_, absl::Condition(enough, &wanted), deadline)) return {};
   const std::vector<Slot*> taken(free_.end() - count, free_.end());
   free_.resize(free_.size() - count);
   return taken;

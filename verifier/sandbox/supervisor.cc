@@ -14,9 +14,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/atomic_file.h"
 #include "base/status.h"
+#include "base/steady_clock.h"
 #include "verifier/sandbox/jail_process.h"
 
 namespace ponder::verifier {
@@ -103,11 +104,11 @@ absl::Status SetUpFailure(const JailReport& report) {
 }
 
 absl::StatusOr<pid_t> Watch::AwaitStart() {
-  start_ = absl::Now();
+  start_ = SteadyNow();
   stalled_at_start_ = StalledSeconds();
   const absl::Time give_up = start_ + kSetUpTime;
   pollfd waiting = {pipes_.report, POLLIN, 0};
-  while (poll(&waiting, 1, std::max<int>(0, absl::ToInt64Milliseconds(give_up - absl::Now()))) <
+  while (poll(&waiting, 1, std::max<int>(0, absl::ToInt64Milliseconds(give_up - SteadyNow()))) <
              0 &&
          errno == EINTR) {
   }
@@ -161,7 +162,7 @@ bool Watch::OverLimit() {
     stopped_for_ = RunResult::End::kMemoryLimit;
   } else if (cpu_seconds_ > limits.cpu_seconds) {
     stopped_for_ = RunResult::End::kCpuLimit;
-  } else if (const double wall = absl::ToDoubleSeconds(absl::Now() - start_);
+  } else if (const double wall = absl::ToDoubleSeconds(SteadyNow() - start_);
              wall > limits.wall_seconds &&
              (wall > kMostPatience * limits.wall_seconds ||
               wall - (StalledSeconds() - stalled_at_start_) > limits.wall_seconds)) {
@@ -171,12 +172,12 @@ bool Watch::OverLimit() {
 }
 
 int Watch::Patience() const {
-  const double wall = program_.limits.wall_seconds - absl::ToDoubleSeconds(absl::Now() - start_);
+  const double wall = program_.limits.wall_seconds - absl::ToDoubleSeconds(SteadyNow() - start_);
   // All of a jail's processes together use at most as many CPUs as there are.
   static const long cpus = std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
   const double cpu =
       (program_.limits.cpu_seconds - std::max(0.0, cpu_seconds_)) / static_cast<double>(cpus);
-  const double caller = absl::ToDoubleSeconds(std::min(deadline_, stop_at_) - absl::Now());
+  const double caller = absl::ToDoubleSeconds(std::min(deadline_, stop_at_) - SteadyNow());
   const double until =
       std::min({std::max(kLeastCheck, std::min({wall, cpu, caller})), kLongestCheck});
   return static_cast<int>(until * 1000) + 1;
@@ -211,21 +212,21 @@ absl::Status Watch::UntilEnd() {
     }
     if (waiting[4].revents != 0) {
       stop_ = -1;
-      stop_at_ = absl::Now() + kLastWords;
+      stop_at_ = SteadyNow() + kLastWords;
     }
     if (OverLimit()) return absl::OkStatus();
-    if (absl::Now() > stop_at_) {
+    if (SteadyNow() > stop_at_) {
       stopped_for_ = RunResult::End::kStopped;
       return absl::OkStatus();
     }
-    if (absl::Now() > deadline_) {
+    if (SteadyNow() > deadline_) {
       return absl::DeadlineExceededError("the caller's deadline passed while the program ran");
     }
   }
 }
 
 RunResult Watch::Finish() {
-  result_.wall_seconds = absl::ToDoubleSeconds(absl::Now() - start_);
+  result_.wall_seconds = absl::ToDoubleSeconds(SteadyNow() - start_);
   if (pipes_.output >= 0) {
     while (output_total_ <= program_.limits.output_bytes) {
       const int64_t before = output_total_;

@@ -14,8 +14,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "actor/server/text_stream.h"
+#include "base/steady_clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -269,8 +270,8 @@ TEST_F(HttpServerTest, TellsHealthModelsAndMetrics) {
   Ask("/v1/completions", {{"prompt", "x"}, {"max_tokens", 8}, {"ignore_eos", true}});
   EXPECT_EQ(Metric("ponder_tokens_generated_total"), "8");
   // Counted when the connection's thread has sent all of it, which the client may see earlier.
-  const absl::Time give_up = absl::Now() + absl::Minutes(1);
-  while (Metric("ponder_http_completed_total") != "1" && absl::Now() < give_up) {
+  const absl::Time give_up = SteadyNow() + absl::Minutes(1);
+  while (Metric("ponder_http_completed_total") != "1" && SteadyNow() < give_up) {
     std::this_thread::yield();
   }
   EXPECT_EQ(Metric("ponder_http_completed_total"), "1");
@@ -331,8 +332,8 @@ TEST_F(HttpServerTest, ClientsThatGoAwayHarmNobody) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(complete, 64);
   EXPECT_EQ(hung_up, disconnects);
-  const absl::Time give_up = absl::Now() + absl::Minutes(1);
-  while (server_->stats().pages_in_use > 0 && absl::Now() < give_up) std::this_thread::yield();
+  const absl::Time give_up = SteadyNow() + absl::Minutes(1);
+  while (server_->stats().pages_in_use > 0 && SteadyNow() < give_up) std::this_thread::yield();
   EXPECT_EQ(server_->stats().pages_in_use, 0);
   EXPECT_EQ(server_->stats().running + server_->stats().waiting, 0);
   for (int i = 0; i < 64; i += 9) {

@@ -11,7 +11,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/steady_clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -216,7 +217,7 @@ class HttpJudgeTest : public testing::Test {
   }
   std::string Url() const { return absl::StrCat("http://127.0.0.1:", port_, "/v1/"); }
   absl::StatusOr<std::string> Ask(absl::Duration timeout = absl::Seconds(60)) {
-    return model_->Ask("be just", "same?", absl::Now() + timeout);
+    return model_->Ask("be just", "same?", SteadyNow() + timeout);
   }
   static std::string Reply(const std::string& content, const char* finish = "stop") {
     return nlohmann::json{

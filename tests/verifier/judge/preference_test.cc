@@ -13,7 +13,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/steady_clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -221,7 +222,7 @@ TEST(HttpScoreModel, SpeaksTheProtocol) {
   ASSERT_TRUE(model.ok()) << model.status();
   const auto ask = [&] {
     return (*model)->Score({{"user", "1+1=?"}, {"assistant", "2"}},
-                           absl::Now() + absl::Seconds(60));
+                           SteadyNow() + absl::Seconds(60));
   };
   auto score = ask();
   ASSERT_TRUE(score.ok()) << score.status();
