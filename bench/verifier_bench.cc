@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,7 +19,9 @@
 #include "grpcpp/grpcpp.h"
 #include "nlohmann/json.hpp"
 #include "tests/verifier/math/hostile_text.h"
+#include "verifier/code/code_grader.h"
 #include "verifier/math/math_grader.h"
+#include "verifier/quick_work.h"
 #include "verifier/server.h"
 
 namespace ponder::verifier {
@@ -179,9 +182,17 @@ void UnderAttack(const std::vector<Case>& cases) {
       "import os\nf = open('/tmp/x', 'wb')\nwhile True: f.write(b'x' * (1 << 20))",
       "import threading\ndef f():\n  while True: pass\nfor i in range(20): "
       "threading.Thread(target=f).start()"};
-  const Graders graders = MakeGraders();
+  // Wired as ponder-verifier is.
+  QuickWork quick_work;
+  CodeGrader::Options code;
+  code.sandbox.quick_work = &quick_work;
+  Graders::Map map = ShippedGraders();
+  map["code"] = std::make_unique<CodeGrader>(code);
+  const Graders graders(std::move(map));
   Counters counters;
-  const auto server = Server::Start({}, graders, &counters);
+  Server::Options options;
+  options.workers.quick_work = &quick_work;
+  const auto server = Server::Start(options, graders, &counters);
   if (!server.ok()) return;
   const auto stub = v1::Verifier::NewStub(
       grpc::CreateChannel((*server)->address(), grpc::InsecureChannelCredentials()));
@@ -222,7 +233,7 @@ void UnderAttack(const std::vector<Case>& cases) {
 }  // namespace ponder::verifier
 
 int main(int argc, char** argv) {
-  using namespace ponder::verifier;  // NOLINT
+  using namespace ponder::verifier;          // NOLINT
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a long run is followed through a pipe
   const int64_t hostile = argc > 1 ? std::atoll(argv[1]) : 100'000;
   const auto gsm8k = Load("gsm8k_answers.jsonl"), math = Load("math.jsonl");

@@ -66,6 +66,7 @@ struct Flags {
 // The graders of this process, and the models that some of them ask.
 struct Bench {
   verifier::Counters counters;
+  verifier::QuickWork quick_work;
   const verifier::Graders rules{[] {  // that answers which are scored may be checked by
     verifier::Graders::Map map = verifier::ShippedGraders();
     map.erase("code");  // slow, and not judged everywhere
@@ -89,6 +90,7 @@ absl::StatusOr<std::unique_ptr<Bench>> MakeBench(Flags flags) {
   verifier::Graders::Map map = verifier::ShippedGraders();
   verifier::CodeGrader::Options options;
   options.sandbox.accept_missing_layers = flags.accept_missing_layers;
+  options.sandbox.quick_work = &bench->quick_work;
   options.remembered_bytes = flags.remembered_mb << 20;
   auto code = std::make_unique<verifier::CodeGrader>(options);
   const absl::Status layers = flags.code == kIfJailed ? code->CheckLayers() : absl::OkStatus();
@@ -153,6 +155,7 @@ absl::Status Serve(const Flags& flags) {
   options.workers.quick.threads = options.workers.programs.threads = flags.threads;
   options.workers.programs.queue_capacity = options.workers.models.queue_capacity =
       options.workers.quick.queue_capacity;
+  options.workers.quick_work = &bench->quick_work;
   PONDER_ASSIGN_OR_RETURN(auto server,
                           verifier::Server::Start(options, *bench->graders, &bench->counters));
   if (!flags.metrics_port_file.empty()) {
@@ -304,7 +307,8 @@ void AddServeOptions(CLI::App* serve, Flags* flags) {
                    "threads for kinds that ask models")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  serve->add_option("--queue", server.workers.quick.queue_capacity,
+  serve
+      ->add_option("--queue", server.workers.quick.queue_capacity,
                    "calls that may wait, for each: the quick, programs, models")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

@@ -7,6 +7,7 @@
 
 #include "base/queue.h"
 #include "verifier/grader.h"
+#include "verifier/quick_work.h"
 
 namespace ponder::verifier {
 
@@ -40,16 +41,23 @@ class WorkersByPace {
     Workers::Options quick;
     Workers::Options programs;
     Workers::Options models{8, 1024};
+    QuickWork* quick_work = nullptr;  // is told of it; outlives the workers
   };
   explicit WorkersByPace(const Options& options)
-      : quick_(options.quick), programs_(options.programs), models_(options.models) {}
+      : quick_work_(options.quick_work),
+        quick_(options.quick),
+        programs_(options.programs),
+        models_(options.models) {}
 
+  // For a piece of work.
   Workers& operator[](Pace pace) {
+    if (pace == Pace::kQuick && quick_work_ != nullptr) quick_work_->Note();
     return pace == Pace::kQuick ? quick_ : pace == Pace::kPrograms ? programs_ : models_;
   }
   size_t waiting() const { return quick_.waiting() + programs_.waiting() + models_.waiting(); }
 
  private:
+  QuickWork* const quick_work_;
   Workers quick_, programs_, models_;
 };
 

@@ -218,6 +218,7 @@ void MoveDescriptors(const JailPlan& plan) {
 }  // namespace
 
 void RunSetter(const JailPlan& plan) {
+  syscall(SYS_sched_setaffinity, 0, sizeof(plan.processors), &plan.processors);
   for (int i = 0; i < plan.cgroup_count; ++i) {
     if (write(plan.cgroups[i], "0", 1) != 1) Die(plan.report, JailStep::kJoinCgroup);
   }

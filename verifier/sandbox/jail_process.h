@@ -13,6 +13,7 @@
 #pragma once
 
 #include <linux/filter.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -66,6 +67,7 @@ struct JailPlan {
   int cgroup_count = 0;
   bool drop_user = false;  // to `user`, as user and group, and no further groups
   uid_t user = 0;
+  cpu_set_t processors = {};       // that the jail's processes run on, if the system agrees
   const char* user_map = nullptr;  // what is written to uid_map and gid_map
   const char* group_map = nullptr;
   const char* root_options = nullptr;  // of the tmpfs

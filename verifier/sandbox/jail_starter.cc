@@ -84,14 +84,15 @@ absl::Status Failed(const char* what, int error) {
 
 }  // namespace
 
-JailStarter::JailStarter() {
-  parent_ = std::thread([this] {
+JailStarter::JailStarter(const cpu_set_t& processors) {
+  parent_ = std::thread([this, processors] {
+    sched_setaffinity(0, sizeof(processors), &processors);
     while (std::optional<std::function<void()>> fork = forks_.Pop()) (*fork)();
   });
 }
 
-absl::StatusOr<std::unique_ptr<JailStarter>> JailStarter::Make() {
-  std::unique_ptr<JailStarter> starter(new JailStarter);
+absl::StatusOr<std::unique_ptr<JailStarter>> JailStarter::Make(const cpu_set_t& processors) {
+  std::unique_ptr<JailStarter> starter(new JailStarter(processors));
   absl::MutexLock lock(&starter->mutex_);
   const absl::Status forked = starter->Fork();
   if (!forked.ok()) return forked;

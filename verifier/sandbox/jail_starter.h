@@ -7,6 +7,7 @@
 // waits for them.
 #pragma once
 
+#include <sched.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -26,8 +27,8 @@ namespace ponder::verifier {
 // Start.
 class JailStarter {
  public:
-  // Unavailable: the system makes no further process.
-  static absl::StatusOr<std::unique_ptr<JailStarter>> Make();
+  // It runs on `processors`. Unavailable: the system makes no further process.
+  static absl::StatusOr<std::unique_ptr<JailStarter>> Make(const cpu_set_t& processors);
   ~JailStarter();
   JailStarter(const JailStarter&) = delete;
   JailStarter& operator=(const JailStarter&) = delete;
@@ -38,7 +39,7 @@ class JailStarter {
   absl::StatusOr<pid_t> Start(const JailPlan& plan) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  JailStarter();
+  explicit JailStarter(const cpu_set_t& processors);
   absl::Status Fork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<pid_t> Ask(const JailPlan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <linux/filter.h>
+#include <sched.h>
 
 #include <deque>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "verifier/quick_work.h"
 #include "verifier/sandbox/cgroup.h"
 #include "verifier/sandbox/jail_starter.h"
 #include "verifier/sandbox/program.h"
@@ -36,6 +38,9 @@ class Sandbox {
     // Run although control groups or the change of user are missing (not root). Memory, processes
     // and CPU time are then bounded per process only, and jails share the caller's user.
     bool accept_missing_layers = false;
+    // While it is recent, programs and the threads that watch them keep off the first processor,
+    // where there are several. Null: never. Outlives the sandbox.
+    const QuickWork* quick_work = nullptr;
   };
   // FailedPrecondition names the layers that this machine lacks.
   static absl::StatusOr<std::unique_ptr<Sandbox>> Make(const Options& options);
@@ -66,6 +71,7 @@ class Sandbox {
   };
   explicit Sandbox(const Options& options) : options_(options) {}
 
+  void FindProcessors();
   absl::Status AddSlots();
   // `count` slots at once, so that no pair waits for another pair's half.
   std::vector<Slot*> Take(int count, absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -76,6 +82,7 @@ class Sandbox {
   absl::StatusOr<JailPlan*> LayOut(Slot& slot, const Program& program) const;
 
   const Options options_;
+  cpu_set_t processors_ = {}, all_but_first_ = {};  // of this process; alike if there is one
   bool drop_user_ = false;
   CgroupLayout layout_;
   std::string missing_;

@@ -20,6 +20,8 @@ constexpr const char* kRefused[] = {
     // other processes
     "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp",
     "move_pages", "migrate_pages",
+    // the processors that are left to others
+    "sched_setaffinity",
     // keys, programs in the kernel, counters, fault handlers
     "add_key", "keyctl", "request_key", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup",
     "io_uring_enter", "io_uring_register", "fanotify_init", "lookup_dcookie", "memfd_secret",
