@@ -116,21 +116,33 @@ struct Product {
 
 // Tiles of a product: blocks of rows by groups of panels.
 struct Tiling {
+  int64_t rows_per_tile;
   int64_t panels_per_tile;
   int64_t column_tiles;
   int64_t tiles;
 
-  Tiling(const Product& p, bool share) {
+  // `threads`: that share them; 1 for a product, or a group of them, that isn't worth it.
+  Tiling(const Product& p, int threads) {
     const int64_t panels = CeilDiv(p.b->n(), kPanel);
+    const int64_t panel_work = std::max<int64_t>(1, p.b->k() * kPanel);  // of one row
     panels_per_tile = panels;
-    if (share) {
-      const int64_t rows = std::min(p.m, isa::kTileRows);
-      const int64_t work = std::max<int64_t>(1, rows * p.b->k() * kPanel);
+    if (threads > 1) {
+      const int64_t work = std::max<int64_t>(1, std::min(p.m, isa::kTileRows)) * panel_work;
       // At least four panels: a few rows need as many to fill the pipeline.
       panels_per_tile = std::max<int64_t>(4, CeilDiv(kWorthSharing * 2, work));
     }
     column_tiles = CeilDiv(panels, std::max<int64_t>(panels_per_tile, 1));
-    tiles = CeilDiv(p.m, isa::kTileRows) * column_tiles;
+    int64_t row_tiles = CeilDiv(p.m, isa::kTileRows);
+    // Where there are few tiles, as many for each thread, if that leaves tiles that are worth it.
+    const int64_t most = p.m * panels * panel_work / (4 * kWorthSharing) / column_tiles;
+    for (int64_t more = row_tiles; more <= std::min(most, row_tiles + threads - 1); ++more) {
+      if (row_tiles * column_tiles < 4 * threads && more * column_tiles % threads == 0) {
+        row_tiles = more;
+        break;
+      }
+    }
+    rows_per_tile = std::max<int64_t>(CeilDiv(p.m, row_tiles), 1);
+    tiles = CeilDiv(p.m, rows_per_tile) * column_tiles;
   }
 };
 
@@ -139,13 +151,13 @@ void RunTile(const Product& p, const Tiling& tiling, int64_t tile) {
   if (p.col_stride != 1 || p.b->type() != WeightType::kFloat32) {
     scratch.Resize(isa::kTileRows * isa::kTileDepth);
   }
-  const int64_t row = tile / tiling.column_tiles * isa::kTileRows;
+  const int64_t row = tile / tiling.column_tiles * tiling.rows_per_tile;
   const int64_t column = tile % tiling.column_tiles * tiling.panels_per_tile * kPanel;
   isa::GemmTileArgs args;
   args.a = p.a + row * p.row_stride;
   args.row_stride = p.row_stride;
   args.col_stride = p.col_stride;
-  args.m = std::min(isa::kTileRows, p.m - row);
+  args.m = std::min(tiling.rows_per_tile, p.m - row);
   args.k = p.b->k();
   args.n = std::min(tiling.panels_per_tile * kPanel, p.b->n() - column);
   args.type = p.b->type();
@@ -207,7 +219,7 @@ void Gemm(ThreadPool& pool, const float* a, int64_t row_stride, int64_t col_stri
   PONDER_CHECK(col_stride == 1 || b.type() == WeightType::kFloat32, "a transposed A by a narrow B");
   if (m <= 0 || b.n() <= 0) return;
   const Product product{a, row_stride, col_stride, m, &b, c, ldc, accumulate};
-  const Tiling tiling(product, pool.threads() > 1 && m * b.n() * b.k() > kWorthSharing);
+  const Tiling tiling(product, m * b.n() * b.k() > kWorthSharing ? pool.threads() : 1);
   pool.ParallelFor(tiling.tiles, 1, [&](int64_t begin, int64_t end) {
     for (int64_t tile = begin; tile < end; ++tile) RunTile(product, tiling, tile);
   });
@@ -227,8 +239,8 @@ void GroupedGemm(ThreadPool& pool, const float* a, int64_t lda, absl::Span<const
     const int64_t m = offsets[e + 1] - offsets[e];
     if (m <= 0 || b[e]->n() <= 0) continue;
     const Product product{a + offsets[e] * lda, lda, 1, m, b[e], c + offsets[e] * ldc, ldc, false};
-    const bool share = pool.threads() > 1 && rows * b[e]->n() * b[e]->k() > kWorthSharing;
-    parts.push_back({product, Tiling(product, share), tiles});
+    const bool share = rows * b[e]->n() * b[e]->k() > kWorthSharing;
+    parts.push_back({product, Tiling(product, share ? pool.threads() : 1), tiles});
     tiles += parts.back().tiling.tiles;
   }
   pool.ParallelFor(tiles, 1, [&](int64_t begin, int64_t end) {

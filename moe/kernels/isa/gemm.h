@@ -21,33 +21,27 @@ PONDER_INLINE void PackRows(const float* a, int64_t row_stride, int64_t col_stri
   }
 }
 
-// Rows [k0, k0 + rows) of `panels` panels, as floats [panels][rows][kPanel]. k0 is a multiple of
-// kQuantRows.
-static void Widen(const isa::GemmTileArgs& g, int64_t first_panel, int64_t panels, int64_t k0,
-                  int64_t rows, float* out) {
+// Rows [k0, k0 + rows) of a panel, as floats [rows][kPanel]. k0 is a multiple of kQuantRows.
+static void Widen(const isa::GemmTileArgs& g, int64_t index, int64_t k0, int64_t rows, float* out) {
   constexpr int64_t kPanel = isa::kPanel;
-  const int64_t panel_bytes = isa::PanelBytes(g.type, g.k);
-  for (int64_t p = first_panel; p < first_panel + panels; ++p) {
-    const char* panel = static_cast<const char*>(g.panels) + p * panel_bytes;
-    if (g.type == isa::WeightType::kBfloat16) {
-      const auto* from = reinterpret_cast<const uint16_t*>(panel) + k0 * kPanel;
-      for (int64_t i = 0; i < rows * kPanel; i += kLanes) Store(out + i, LoadBf16(from + i));
-    } else {
-      for (int64_t k = 0; k < rows; k += isa::kQuantRows) {
-        const char* block = panel + (k0 + k) / isa::kQuantRows * isa::kQuantBytes;
-        const auto* scales = reinterpret_cast<const uint16_t*>(block);
-        const auto* bytes = reinterpret_cast<const int8_t*>(block + kPanel * 2);
-        const F16 low = LoadBf16(scales);
-        const F16 high = LoadBf16(scales + kLanes);
-        const int64_t end = rows - k < isa::kQuantRows ? rows - k : isa::kQuantRows;
-        for (int64_t i = 0; i < end; ++i) {
-          float* to = out + (k + i) * kPanel;
-          Store(to, Mul(LoadInt8(bytes + i * kPanel), low));
-          Store(to + kLanes, Mul(LoadInt8(bytes + i * kPanel + kLanes), high));
-        }
-      }
+  const char* panel = static_cast<const char*>(g.panels) + index * isa::PanelBytes(g.type, g.k);
+  if (g.type == isa::WeightType::kBfloat16) {
+    const auto* from = reinterpret_cast<const uint16_t*>(panel) + k0 * kPanel;
+    for (int64_t i = 0; i < rows * kPanel; i += kLanes) Store(out + i, LoadBf16(from + i));
+    return;
+  }
+  for (int64_t k = 0; k < rows; k += isa::kQuantRows) {
+    const char* block = panel + (k0 + k) / isa::kQuantRows * isa::kQuantBytes;
+    const auto* scales = reinterpret_cast<const uint16_t*>(block);
+    const auto* bytes = reinterpret_cast<const int8_t*>(block + kPanel * 2);
+    const F16 low = LoadBf16(scales);
+    const F16 high = LoadBf16(scales + kLanes);
+    const int64_t end = rows - k < isa::kQuantRows ? rows - k : isa::kQuantRows;
+    for (int64_t i = 0; i < end; ++i) {
+      float* to = out + (k + i) * kPanel;
+      Store(to, Mul(LoadInt8(bytes + i * kPanel), low));
+      Store(to + kLanes, Mul(LoadInt8(bytes + i * kPanel + kLanes), high));
     }
-    out += rows * kPanel;
   }
 }
 
@@ -57,8 +51,8 @@ static void FewRows(const isa::GemmTileArgs& g, const B& b) {
   RowBlockOf<false>(g.m, g.a, g.row_stride, 1, g.k, b, g.n, g.c, g.ldc, g.accumulate);
 }
 
-// A narrow B: widened in registers for a few rows; for more a block at a time, widened once, then
-// multiplied with all rows.
+// A narrow B: widened in registers for a few rows; for more a piece of a panel at a time, widened
+// once, then multiplied with all rows. Pieces are as deep as they can be: each passes over C.
 static void NarrowGemmTile(const isa::GemmTileArgs& g) {
   constexpr int64_t kPanel = isa::kPanel;
   if (g.m <= kMostRows) {
@@ -69,15 +63,14 @@ static void NarrowGemmTile(const isa::GemmTileArgs& g) {
     }
     return;
   }
-  constexpr int64_t kGroup = isa::kWidenPanels * kPanel;
-  for (int64_t j = 0; j < g.n; j += kGroup) {
-    const int64_t n = g.n - j < kGroup ? g.n - j : kGroup;
+  for (int64_t j = 0; j < g.n; j += kPanel) {
+    const int64_t n = g.n - j < kPanel ? g.n - j : kPanel;
     int64_t k0 = 0;
     do {
-      const int64_t depth = g.k - k0 < isa::kWidenRows ? g.k - k0 : isa::kWidenRows;
-      Widen(g, j / kPanel, (n + kPanel - 1) / kPanel, k0, depth, g.scratch);
-      Matmul<false>(g.a + k0, g.row_stride, 1, g.m, depth, {g.scratch, kPanel, depth * kPanel}, n,
-                    g.c + j, g.ldc, g.accumulate || k0 > 0);
+      const int64_t depth = g.k - k0 < isa::kTileDepth ? g.k - k0 : isa::kTileDepth;
+      Widen(g, j / kPanel, k0, depth, g.scratch);
+      Matmul<false>(g.a + k0, g.row_stride, 1, g.m, depth, {g.scratch, kPanel, 0}, n, g.c + j,
+                    g.ldc, g.accumulate || k0 > 0);
       k0 += depth;
     } while (k0 < g.k);
   }

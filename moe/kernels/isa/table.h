@@ -18,10 +18,6 @@ constexpr int64_t kTileDepth = 512;
 enum class WeightType { kFloat32, kBfloat16, kInt8 };
 constexpr int64_t kQuantRows = 32;
 constexpr int64_t kQuantBytes = kPanel * 2 + kQuantRows * kPanel;
-// What GemmTile widens at a time into its scratch: small enough for the nearest cache.
-constexpr int64_t kWidenRows = 64;
-constexpr int64_t kWidenPanels = 4;
-
 // Bytes of a panel.
 constexpr int64_t PanelBytes(WeightType type, int64_t k) {
   return type == WeightType::kFloat32    ? k * kPanel * 4
@@ -43,8 +39,8 @@ struct GemmTileArgs {
   float* c;
   int64_t ldc;
   bool accumulate;
-  // [kTileRows * kTileDepth], used when col_stride != 1; else, for narrow types,
-  // [kWidenPanels * kWidenRows * kPanel].
+  // [kTileRows * kTileDepth], used when col_stride != 1; else, for narrow types, [kTileDepth *
+  // kPanel].
   float* scratch;
 };
 
@@ -66,11 +62,11 @@ struct AttentionTileArgs {
   const float* q;
   const int64_t* lengths;
   const float* const* pages;
-  int64_t page_offset;  // of the head's keys in each page
-  float* out;           // [queries, value_dim]
-  float* scores;        // scratch [queries, kPanel]
-  float* max;           // [queries]: of the scaled scores
-  float* sum;           // [queries]: of exp(score - max)
+  int64_t page_offset;              // of the head's keys in each page
+  float* out;                       // [queries, value_dim]
+  float* scores;                    // scratch [queries, kPanel]
+  float* max;                       // [queries]: of the scaled scores
+  float* sum;                       // [queries]: of exp(score - max)
   const float* upcoming = nullptr;  // a block of keys and values that is needed next, if known
 };
 
