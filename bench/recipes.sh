@@ -5,7 +5,11 @@
 #   RECIPES="dapo vapo" SEEDS="1 2 3" bench/recipes.sh
 #   RECIPES="vapo vapo-no-pretraining vapo-no-decoupled vapo-no-length vapo-no-nll" \
 #     CONFIG=configs/long_answers.yaml bench/recipes.sh      # what each part of VAPO is worth
-#   RECIPES="mixed mixed-adapt" CONFIG=configs/mixed.yaml SEEDS="1 2 3" bench/recipes.sh
+# With and without adaptation, from one warm start, on prompts more than half of which are easy:
+#   build/release/bin/ponder run --config configs/mixed.yaml --out WARM --set rl.steps=1
+#   EASY='sum3:1500,puzzle.takuzu@1:2500,puzzle.countdown@1:2500,code@3-4:8000'
+#   RECIPES="mixed mixed-adapt" CONFIG=configs/mixed.yaml SEEDS="1 2 3" EXTRA="--model WARM/models/sft \
+#     --set rl.steps=60 --set data.task.mixture=$EASY" bench/recipes.sh
 # Environment: BUILD (build/release), CONFIG (configs/quickstart.yaml), WORK ($BUILD/recipes), EXTRA
 # (more arguments of ponder run, e.g. "--set rl.steps=20"). A run that is there already is not run
 # again; one that was cut off goes on.

@@ -15,6 +15,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "base/check.h"
+#include "base/status.h"
 
 namespace ponder::verifier {
 namespace {
@@ -143,12 +145,13 @@ absl::Status JailStarter::Fork() {
 void JailStarter::End() {
   if (process_ < 0) return;
   close(std::exchange(socket_, -1));
+  kill(process_, SIGKILL);  // others may have inherited our end of the socket
   while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
   }
   process_ = -1;
 }
 
-absl::StatusOr<pid_t> JailStarter::Ask(const JailPlan& plan) {
+absl::Status JailStarter::Send(const JailPlan& plan) {
   Request request;
   request.plan = &plan;
   int descriptors[kMostDescriptors];
@@ -172,25 +175,31 @@ absl::StatusOr<pid_t> JailStarter::Ask(const JailPlan& plan) {
   if (sendmsg(socket_, &message.header, MSG_NOSIGNAL) != sizeof(request)) {
     return Failed("sendmsg", errno);
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<pid_t> JailStarter::Start(const JailPlan& plan) {
+  PONDER_CHECK(plan.cgroup_count <= kMostCgroups, "a jail of ", plan.cgroup_count, " groups");
+  absl::MutexLock lock(&mutex_);
+  absl::Status sent = process_ < 0 ? Failed("no starter", ECHILD) : Send(plan);
+  if (!sent.ok()) {
+    End();
+    PONDER_RETURN_IF_ERROR(Fork());
+    sent = Send(plan);
+  }
+  PONDER_RETURN_IF_ERROR(sent);
   Reply reply;
   ssize_t got;
   do {
     got = recv(socket_, &reply, sizeof(reply), 0);
   } while (got < 0 && errno == EINTR);
-  if (got != sizeof(reply)) return Failed("recv", got < 0 ? errno : ECONNRESET);
+  if (got != sizeof(reply)) {
+    const int error = got < 0 ? errno : ECONNRESET;
+    End();  // it may have forked a setter or not: not asked again, but the next one is
+    return Failed("recv", error);
+  }
   if (reply.setter < 0) return Failed("clone", reply.error);
   return reply.setter;
-}
-
-absl::StatusOr<pid_t> JailStarter::Start(const JailPlan& plan) {
-  absl::MutexLock lock(&mutex_);
-  absl::StatusOr<pid_t> setter = process_ < 0 ? Failed("no starter", ECHILD) : Ask(plan);
-  if (setter.ok()) return setter;
-  // Whatever it was, another starter is one fork away.
-  End();
-  const absl::Status forked = Fork();
-  if (!forked.ok()) return forked;
-  return Ask(plan);
 }
 
 }  // namespace ponder::verifier

@@ -42,7 +42,7 @@ class JailStarter {
   explicit JailStarter(const cpu_set_t& processors);
   absl::Status Fork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<pid_t> Ask(const JailPlan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Send(const JailPlan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   absl::Mutex mutex_;
   int socket_ ABSL_GUARDED_BY(mutex_) = -1;

@@ -128,7 +128,8 @@ absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Make(const Options& options) {
 void Sandbox::FindProcessors() {
   sched_getaffinity(0, sizeof(processors_), &processors_);
   all_but_first_ = processors_;
-  if (CPU_COUNT(&processors_) < 2) return;
+  // Where nothing tells how long programs wait for a processor, crowding them would make them late.
+  if (CPU_COUNT(&processors_) < 2 || access(kStallsFile, R_OK) != 0) return;
   int first = 0;
   while (!CPU_ISSET(first, &processors_)) ++first;
   CPU_CLR(first, &all_but_first_);

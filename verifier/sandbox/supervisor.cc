@@ -34,7 +34,7 @@ constexpr double kMostPatience = 5;  // times the wall clock limit
 // Seconds in which some task of this machine waited for a CPU, since it started; 0 where the kernel
 // doesn't count them.
 double StalledSeconds() {
-  const int file = open("/proc/pressure/cpu", O_RDONLY | O_CLOEXEC);
+  const int file = open(kStallsFile, O_RDONLY | O_CLOEXEC);
   if (file < 0) return 0;
   char text[256] = "";
   const ssize_t got = read(file, text, sizeof(text) - 1);
