@@ -75,8 +75,9 @@ absl::StatusOr<std::string> RunProcesses::StartServer(const std::string& name,
 absl::StatusOr<std::string> RunProcesses::StartVerifier() {
   const v1::VerifierConfig& config = config_.verifier();
   if (!config.address().empty()) return config.address();
+  // Learner and actors leave no processor free, whatever programs do.
   std::vector<std::string> arguments = {"--threads", absl::StrCat(config.threads()), "--code",
-                                        "if-jailed"};
+                                        "if-jailed", "--every-processor"};
   std::string reward_url = config.reward_url();
   if (!config.reward_model().empty()) {
     PONDER_ASSIGN_OR_RETURN(const std::string address,

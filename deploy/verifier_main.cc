@@ -58,6 +58,7 @@ struct Flags {
   size_t remembered_mb = verifier::CodeGrader::Options().remembered_bytes >> 20;
   std::string port_file, metrics_port_file;
   double grace_seconds = 10;
+  bool every_processor = false;
   std::string in, out = "-";
   int threads = std::max(1u, std::thread::hardware_concurrency());
   int calls = 16;
@@ -90,7 +91,7 @@ absl::StatusOr<std::unique_ptr<Bench>> MakeBench(Flags flags) {
   verifier::Graders::Map map = verifier::ShippedGraders();
   verifier::CodeGrader::Options options;
   options.sandbox.accept_missing_layers = flags.accept_missing_layers;
-  options.sandbox.quick_work = &bench->quick_work;
+  if (!flags.every_processor) options.sandbox.quick_work = &bench->quick_work;
   options.remembered_bytes = flags.remembered_mb << 20;
   auto code = std::make_unique<verifier::CodeGrader>(options);
   const absl::Status layers = flags.code == kIfJailed ? code->CheckLayers() : absl::OkStatus();
@@ -312,6 +313,10 @@ void AddServeOptions(CLI::App* serve, Flags* flags) {
                    "calls that may wait, for each: the quick, programs, models")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  serve->add_flag(
+      "--every-processor", flags->every_processor,
+      "programs use the first processor, too, while kinds of milliseconds are judged: for a "
+      "machine that is busy anyway");
   serve
       ->add_option("--grace", flags->grace_seconds,
                    "seconds to finish what is in flight when stopped")
