@@ -2,9 +2,8 @@
 // difficulty, how often the policy is right, and draws prompts from where there is something to
 // learn.
 //
-//   estimate   p <- p + a_n (x - p) from p = 1/2, x a group's share of correct answers, n the
-//   groups
-//              of that source and level so far, a_n = max(1 / (n + 1), rate): stochastic
+//   estimate   p <- p + a_n (x - p) from p = 1/2, x a group's share of correct answers, n that
+//              source's and level's groups so far, a_n = max(1 / (n + 1), rate): stochastic
 //              approximation that goes on to follow a policy that moves (Robbins and Monro, 1951),
 //              and that expects something of what was never tried
 //   signal     (1 - p) (1 - p^G - (1 - p)^G): the room that is left, times the chance that a group

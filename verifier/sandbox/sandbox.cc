@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cmath>
+#include <optional>
 #include <thread>
 
 #include "absl/cleanup/cleanup.h"
@@ -138,15 +139,14 @@ void Sandbox::FindProcessors() {
 absl::Status Sandbox::AddSlots() {
   static std::atomic<int> sandboxes{0};
   const int number = sandboxes++;
-  for (int i = 0; i < options_.slots; ++i) slots_.emplace_back();
   for (int i = 0; i < options_.slots; ++i) {
-    slots_[i].user = options_.first_user + i;
-    PONDER_RETURN_IF_ERROR(slots_[i].plan.Map(kPlanBytes));
-    PONDER_ASSIGN_OR_RETURN(
-        slots_[i].cgroup,
-        Cgroup::Make(layout_, absl::StrCat(kGroupPrefix, getpid(), "-", number, "-", i)));
+    Slot& slot = slots_.emplace_back();
+    slot.user = options_.first_user + i;
+    PONDER_RETURN_IF_ERROR(slot.plan.Map(kPlanBytes));
+    PONDER_ASSIGN_OR_RETURN(slot.cgroup, Cgroup::Make(layout_, absl::StrCat(kGroupPrefix, getpid(),
+                                                                            "-", number, "-", i)));
     absl::MutexLock lock(&mutex_);
-    free_.push_back(&slots_[i]);
+    free_.push_back(&slot);
   }
   return absl::OkStatus();
 }
@@ -269,8 +269,8 @@ absl::StatusOr<RunResult> Sandbox::RunIn(Slot& slot, const Program& program, int
                                          absl::Time deadline) const {
   auto close_channels = absl::MakeCleanup([&] { CloseChannels(program); });
   const bool spare = options_.quick_work != nullptr && options_.quick_work->Recent();
-  const cpu_set_t& processors = spare ? all_but_first_ : processors_;
-  const OnProcessors on(processors);
+  std::optional<OnProcessors> kept_off;
+  if (spare) kept_off.emplace(all_but_first_);
   PONDER_RETURN_IF_ERROR(slot.cgroup->Prepare(program.limits));
   Pipes pipes;
   PONDER_RETURN_IF_ERROR(pipes.Open());
@@ -279,7 +279,7 @@ absl::StatusOr<RunResult> Sandbox::RunIn(Slot& slot, const Program& program, int
   plan->descriptors[3] = program.channel_in;
   plan->descriptors[4] = program.channel_out;
   plan->report = pipes.theirs(3);
-  plan->processors = processors;
+  plan->processors = spare ? all_but_first_ : processors_;
   PONDER_ASSIGN_OR_RETURN(const pid_t setter, starter_->Start(*plan));
   pipes.CloseTheirs();
   std::move(close_channels).Invoke();
