@@ -1,3 +1,5 @@
+// The engine, one promise at a time, beside generation one by one and a slow reference of the model;
+// soak_test.cc throws everything at it at once.
 #include "actor/engine/engine.h"
 
 #include <algorithm>
