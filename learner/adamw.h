@@ -10,6 +10,7 @@
 #include "ATen/core/Tensor.h"
 #include "absl/types/span.h"
 #include "moe/decoder.h"
+#include "moe/kernels/thread_pool.h"
 
 namespace ponder::learner {
 
@@ -26,8 +27,10 @@ class AdamW {
     at::Tensor exp_avg_sq;
   };
 
-  // Shares the parameters' storage; gradients are read from their .grad() at each step.
-  AdamW(const Options& options, absl::Span<const moe::Parameter> parameters);
+  // Shares the parameters' storage; gradients are read from their .grad() at each step. `pool`
+  // outlives it, and rests when Step is called; the bits don't depend on its threads.
+  AdamW(const Options& options, absl::Span<const moe::Parameter> parameters,
+        kernels::ThreadPool& pool);
 
   // theta <- theta - lr * wd * theta, then the Adam step with gradient grad_scale * .grad(). A
   // parameter without a gradient is an error of the caller (checked).
@@ -41,6 +44,7 @@ class AdamW {
  private:
   const Options options_;
   const std::vector<moe::Parameter> parameters_;
+  kernels::ThreadPool& pool_;
   std::vector<Moments> moments_;
   int64_t step_ = 0;
 };

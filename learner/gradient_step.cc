@@ -9,15 +9,10 @@
 #include "absl/types/span.h"
 #include "base/check.h"
 #include "base/status.h"
+#include "moe/kernels/optimizer.h"
 
 namespace ponder::learner {
 namespace {
-
-double SumOfSquares(absl::Span<const float> values) {
-  double sum = 0;
-  for (const float value : values) sum += double{value} * value;
-  return sum;
-}
 
 // Nothing to sum is no collective.
 absl::Status SumOver(comm::Group& group, absl::Span<float> gradients) {
@@ -37,7 +32,8 @@ void GradientStep::UseAdapters(std::unique_ptr<LoraAdapters> lora) {
 AdamW& GradientStep::optimizer() {
   if (optimizer_ == nullptr) {
     optimizer_ = std::make_unique<AdamW>(
-        options_.adamw, lora_ != nullptr ? lora_->parameters() : decoder_.parameters());
+        options_.adamw, lora_ != nullptr ? lora_->parameters() : decoder_.parameters(),
+        decoder_.pool());
   }
   return *optimizer_;
 }
@@ -53,17 +49,20 @@ absl::StatusOr<double> GradientStep::Sum() {
     PONDER_RETURN_IF_ERROR(SumOver(*mesh_.expert_data, decoder_.expert_gradients()));
     if (lora_ != nullptr) PONDER_RETURN_IF_ERROR(SumOver(*mesh_.world, lora_->gradients()));
   }
+  const auto sum_of_squares = [this](absl::Span<const float> values) {
+    return kernels::SumOfSquares(decoder_.pool(), values);
+  };
   if (lora_ != nullptr) {
     double sum = 0;
     for (const moe::Parameter& parameter : lora_->parameters()) {
       const at::Tensor& gradient = parameter.tensor.grad();
-      sum += SumOfSquares({gradient.data_ptr<float>(), static_cast<size_t>(gradient.numel())});
+      sum += sum_of_squares({gradient.data_ptr<float>(), static_cast<size_t>(gradient.numel())});
     }
     return std::sqrt(sum);
   }
-  double experts = SumOfSquares(decoder_.expert_gradients());
+  double experts = sum_of_squares(decoder_.expert_gradients());
   PONDER_RETURN_IF_ERROR(mesh_.expert->AllReduceSum(absl::MakeSpan(&experts, 1)));
-  return std::sqrt(SumOfSquares(decoder_.replicated_gradients()) + experts);
+  return std::sqrt(sum_of_squares(decoder_.replicated_gradients()) + experts);
 }
 
 absl::Status GradientStep::Apply(double loss, double grad_norm, double lr) {

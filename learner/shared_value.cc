@@ -32,7 +32,7 @@ SharedValue::SharedValue(const Options& options, moe::Decoder& decoder, const Me
       decoder_(decoder),
       mesh_(mesh),
       head_(ZeroHead(decoder.config().hidden_size)),
-      optimizer_(options.step.adamw, absl::MakeConstSpan(&head_, 1)) {}
+      optimizer_(options.step.adamw, absl::MakeConstSpan(&head_, 1), decoder.pool()) {}
 
 absl::StatusOr<std::vector<float>> SharedValue::Predict(const PolicyBatch& batch) {
   return ForwardHeadValues({options_.max_tokens_per_microbatch, 1, options_.replay}, batch,

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status.h"
+#include "moe/kernels/optimizer.h"
 #include "moe/layers/attention_block.h"
 #include "moe/layers/autograd.h"
 #include "moe/layers/batch.h"
@@ -191,7 +192,12 @@ absl::Span<float> Decoder::replicated_gradients() {
   return state_->store.gradients(/*expert=*/false);
 }
 absl::Span<float> Decoder::expert_gradients() { return state_->store.gradients(/*expert=*/true); }
-void Decoder::ZeroGradients() { state_->store.ZeroGradients(); }
+void Decoder::ZeroGradients() {
+  for (const bool expert : {false, true}) {
+    kernels::SetZero(state_->workspace.pool, state_->store.gradients(expert));
+  }
+}
+kernels::ThreadPool& Decoder::pool() { return state_->workspace.pool; }
 bool Decoder::frozen() const { return state_->frozen; }
 void Decoder::Adapt(absl::string_view name, const LowRank& adapter) {
   PONDER_CHECK(state_->frozen, name, " is trained itself");

@@ -24,6 +24,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "comm/group.h"
+#include "moe/kernels/thread_pool.h"
 #include "moe/model_config.h"
 #include "moe/router_loss.h"
 #include "moe/weights.h"
@@ -119,6 +120,9 @@ class Decoder {
   absl::Span<float> replicated_gradients();
   absl::Span<float> expert_gradients();
   void ZeroGradients();
+  // The threads of its kernels, for what else goes over its parameters while none of its calls
+  // runs.
+  kernels::ThreadPool& pool();
   bool frozen() const;
   // From now on Backward adds to the gradients of this change of the matrix `name`, of a frozen
   // decoder. What it points to outlives the decoder, or the next call.

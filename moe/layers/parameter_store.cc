@@ -101,13 +101,6 @@ absl::Span<const float> ParameterStore::weights(bool expert) const {
   return absl::MakeConstSpan(flat.data_ptr<float>(), flat.numel());
 }
 
-void ParameterStore::ZeroGradients() {
-  for (bool expert : {false, true}) {
-    const absl::Span<float> all = gradients(expert);
-    std::fill(all.begin(), all.end(), 0.0f);
-  }
-}
-
 absl::Status ParameterStore::Load(const Weights& weights) {
   for (const Parameter& parameter : parameters_) {
     const absl::Span<float> values(parameter.tensor.data_ptr<float>(), parameter.tensor.numel());

@@ -59,7 +59,6 @@ class ParameterStore {
   ParameterView View(absl::string_view name) const;
   bool Has(absl::string_view name) const { return index_.contains(std::string(name)); }
   absl::Span<float> gradients(bool expert);
-  void ZeroGradients();
   // The adapter of every view of the parameter, those that are out already too.
   LowRank& adapter(absl::string_view name);
 

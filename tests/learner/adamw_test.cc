@@ -19,7 +19,8 @@ TEST(AdamW, AgreesWithLibTorch) {
 
   AdamW::Options options;
   options.weight_decay = 0.1;
-  AdamW ours(options, {{"matrix", matrix, false}, {"norm", norm, false}});
+  kernels::ThreadPool pool(2);
+  AdamW ours(options, {{"matrix", matrix, false}, {"norm", norm, false}}, pool);
   const auto torch_options = [&](double decay) {
     return torch::optim::AdamWOptions(3e-3).betas({0.9, 0.95}).eps(1e-8).weight_decay(decay);
   };

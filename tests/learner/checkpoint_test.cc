@@ -77,7 +77,7 @@ TEST(TrainingCheckpoint, OneFileServesEveryLayout) {
   statuses = OnRanks(1, 1, {}, [&](TestRank& rank) -> absl::Status {
     PONDER_RETURN_IF_ERROR(Train(rank, 0, 2));  // the same updates without expert parallelism
     AdamW::Options options;
-    AdamW loaded(options, rank.decoder->parameters());
+    AdamW loaded(options, rank.decoder->parameters(), rank.decoder->pool());
     PONDER_RETURN_IF_ERROR(
         LoadOptimizer(*NewestCheckpoint(folder).value(), *rank.decoder, &loaded));
     for (size_t i = 0; i < loaded.moments().size(); ++i) {

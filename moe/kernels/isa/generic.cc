@@ -2,6 +2,7 @@
 #define PONDER_ISA generic
 #include "moe/kernels/isa/attention.h"
 #include "moe/kernels/isa/gemm.h"
+#include "moe/kernels/isa/optimizer.h"
 #include "moe/kernels/isa/peak.h"
 #include "moe/kernels/isa/rows.h"
 #include "moe/kernels/isa/table.h"
@@ -24,6 +25,8 @@ const KernelTable kGenericKernels = {
     PONDER_ISA::MaxOf,
     PONDER_ISA::AttentionTile,
     PONDER_ISA::AttentionBackwardHead,
+    PONDER_ISA::SumOfSquaresF64,
+    PONDER_ISA::AdamW,
     PONDER_ISA::FmaPeak,
 };
 }  // namespace ponder::kernels::isa

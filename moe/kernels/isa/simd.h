@@ -22,7 +22,7 @@ constexpr int kLanes = 16;
 }
 
 // Each defines kVectorRegisters (in units of F16) and:
-//   Set1 Load Store Fma Add Sub Mul Div, lane by lane
+//   Set1 Load Store Fma Add Sub Mul Div Sqrt, lane by lane
 //   LoadFirst, StoreFirst   the first n lanes, 0 <= n <= 16; the others load as zero, and no memory
 //                           is touched behind them
 //   LoadBf16, LoadInt8      sixteen elements of a narrower type, widened exactly

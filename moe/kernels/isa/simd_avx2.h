@@ -61,6 +61,7 @@ PONDER_INLINE F16 Mul(F16 a, F16 b) {
 PONDER_INLINE F16 Div(F16 a, F16 b) {
   return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)};
 }
+PONDER_INLINE F16 Sqrt(F16 a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
 PONDER_INLINE F16 Max(F16 a, F16 b) {
   return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
 }

@@ -40,6 +40,7 @@ PONDER_INLINE F16 Add(F16 a, F16 b) { return {_mm512_add_ps(a.v, b.v)}; }
 PONDER_INLINE F16 Sub(F16 a, F16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
 PONDER_INLINE F16 Mul(F16 a, F16 b) { return {_mm512_mul_ps(a.v, b.v)}; }
 PONDER_INLINE F16 Div(F16 a, F16 b) { return {_mm512_div_ps(a.v, b.v)}; }
+PONDER_INLINE F16 Sqrt(F16 a) { return {_mm512_sqrt_ps(a.v)}; }
 PONDER_INLINE F16 Max(F16 a, F16 b) { return {_mm512_max_ps(a.v, b.v)}; }
 PONDER_INLINE F16 Min(F16 a, F16 b) { return {_mm512_min_ps(a.v, b.v)}; }
 PONDER_INLINE F16 PowerOfTwo(F16 t) {

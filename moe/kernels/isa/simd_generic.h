@@ -68,6 +68,11 @@ PONDER_INLINE F16 Mul(F16 a, F16 b) { PONDER_EACH_QUARTER(a.v[i] * b.v[i]); }
 PONDER_INLINE F16 Div(F16 a, F16 b) { PONDER_EACH_QUARTER(a.v[i] / b.v[i]); }
 PONDER_INLINE F16 Max(F16 a, F16 b) { PONDER_EACH_QUARTER(Blend(a.v[i] > b.v[i], a.v[i], b.v[i])); }
 PONDER_INLINE F16 Min(F16 a, F16 b) { PONDER_EACH_QUARTER(Blend(a.v[i] < b.v[i], a.v[i], b.v[i])); }
+PONDER_INLINE F16 Sqrt(F16 a) {
+  F16 out;
+  for (int i = 0; i < kLanes; ++i) out.v[i / 4][i % 4] = __builtin_sqrtf(a.v[i / 4][i % 4]);
+  return out;
+}
 PONDER_INLINE F16 PowerOfTwo(F16 t) {
   PONDER_EACH_QUARTER((Float4)(((Unsigned4)t.v[i] << 23) + (127u << 23)));
 }

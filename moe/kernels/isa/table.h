@@ -96,6 +96,24 @@ struct AttentionBackwardArgs {
   float* scratch;  // [kPanel * (2 * kPanel + head_dim + value_dim) + length * group]
 };
 
+// Of one step over arrays [n]; see moe/kernels/optimizer.h.
+struct AdamWArgs {
+  float grad_scale;
+  float beta1;
+  float one_minus_beta1;
+  float beta2;
+  float one_minus_beta2;
+  float sqrt_correction2;
+  float eps;
+  float step_size;
+  float keep;
+  int64_t n;
+  float* theta;
+  const float* grad;
+  float* m;
+  float* v;
+};
+
 struct KernelTable {
   const char* name;
   void (*gemm_tile)(const GemmTileArgs& args);
@@ -123,6 +141,9 @@ struct KernelTable {
   float (*max)(const float* x, int64_t n);
   void (*attention_tile)(const AttentionTileArgs& args);
   void (*attention_backward_head)(const AttentionBackwardArgs& args);
+
+  double (*sum_of_squares_f64)(const float* x, int64_t n);
+  void (*adamw)(const AdamWArgs& args);
 
   // Chains of multiply-adds in registers; returns how many floating-point operations. For
   // benchmarks.
