@@ -96,16 +96,20 @@ size_t Curriculum::OpenLevels(const Source& source) const {
 std::vector<double> Curriculum::Shares() const {
   struct Open {
     size_t levels = 0;
-    double best = 0, sum = 0;  // of their signals
+    double best = 0;  // of their signals
+    double sum = 0;   // of their weights
+  };
+  const auto weight = [this](const Cell& cell) {
+    return Signal(cell) * static_cast<double>(cell.prompts.size());
   };
   std::vector<Open> open;
   double signal = 0;
   for (const Source& source : sources_) {
     Open here = {OpenLevels(source)};
     for (size_t i = 0; i < here.levels; ++i) {
-      const double of_level = Signal(cells_[source.cells[i]]);
-      here.best = std::max(here.best, of_level);
-      here.sum += of_level;
+      const Cell& cell = cells_[source.cells[i]];
+      here.best = std::max(here.best, Signal(cell));
+      here.sum += weight(cell);
     }
     signal += here.best;
     open.push_back(here);
@@ -119,7 +123,7 @@ std::vector<double> Curriculum::Shares() const {
         open[s].sum > 0 ? (1 - floor) * open[s].best / signal / open[s].sum : 0;
     for (size_t i = 0; i < open[s].levels; ++i) {
       const size_t cell = sources_[s].cells[i];
-      shares[cell] = even + by_signal * Signal(cells_[cell]);
+      shares[cell] = even + by_signal * weight(cells_[cell]);
     }
   }
   return shares;

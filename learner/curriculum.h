@@ -12,7 +12,9 @@
 //              they open and close as the policy goes up and down
 //   draw       with probability floor a source evenly, and evenly one of its open levels; else a
 //              source in proportion to the best signal among its open levels, and of these one in
-//              proportion to its signal
+//              proportion to its signal times its prompts: where nothing speaks against it, a
+//              source's levels come as they lie in it, and no handful of prompts comes again and
+//              again
 //   prompt     the next of that source and level, in a shuffled order of its own; when all have
 //              been drawn, in another
 //

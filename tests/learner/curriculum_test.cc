@@ -20,12 +20,14 @@
 namespace ponder::learner {
 namespace curriculum_test {
 
-// `count` prompts each of: "a" at levels 1 to 3, "b" at level 1.
-std::vector<Prompt> TwoSources(int64_t count) {
+// `count` prompts each of: "a" at levels 1 to 3, "b" at level 1; of a's second level `more`
+// besides.
+std::vector<Prompt> TwoSources(int64_t count, int64_t more = 0) {
   std::vector<Prompt> prompts;
   for (const auto& [source, levels] : {std::pair{"a", 3}, std::pair{"b", 1}}) {
     for (int level = 1; level <= levels; ++level) {
-      for (int64_t i = 0; i < count; ++i) {
+      const int64_t here = count + (level == 2 ? more : 0);
+      for (int64_t i = 0; i < here; ++i) {
         prompts.push_back(
             {absl::StrCat(source, level, "-", i), "math", {{"user", "?"}}, "1", source, level});
       }
@@ -87,7 +89,7 @@ TEST(Curriculum, EstimatesAreAMeanThatBecomesAMovingAverage) {
 double Signal(double p) { return (1 - p) * (1 - std::pow(p, 8) - std::pow(1 - p, 8)); }
 
 TEST(Curriculum, SharesFollowTheLearningSignal) {
-  const std::vector<Prompt> prompts = TwoSources(100);
+  const std::vector<Prompt> prompts = TwoSources(100, /*more=*/300);
   Curriculum curriculum(Adapting(), 7, prompts, 8);
   std::map<std::string, int> drawn;
   constexpr int kWarmUp = 2000, kGroups = 4000;
@@ -99,9 +101,9 @@ TEST(Curriculum, SharesFollowTheLearningSignal) {
   }
   const double a1 = Signal(0.75), a2 = Signal(0.5), a3 = Signal(0.25), b = Signal(0.125);
   ASSERT_GT(a3, a2) << "the best of a's levels";
-  const double a = 0.8 * a3 / (a3 + b) / (a1 + a2 + a3);
+  const double a = 0.8 * a3 / (a3 + b) / (a1 + 4 * a2 + a3);  // four times as many of the second
   const std::map<std::string, double> want = {{"a1", 0.1 / 3 + a * a1},
-                                              {"a2", 0.1 / 3 + a * a2},
+                                              {"a2", 0.1 / 3 + a * 4 * a2},
                                               {"a3", 0.1 / 3 + a * a3},
                                               {"b1", 0.1 + 0.8 * b / (a3 + b)}};
   for (const auto& [domain, share] : want) {
