@@ -76,8 +76,9 @@ static void NarrowGemmTile(const isa::GemmTileArgs& g) {
   }
 }
 
-// Worth it where a row block passes a panel once.
-constexpr bool kCallAhead = kVectorRegisters == 32;
+// How many row blocks call the next panel ahead, a half each: all at once would be more lines than
+// can be on their way. Worth it where a row block passes a panel once.
+constexpr int64_t kCallingBlocks = kVectorRegisters == 32 ? 2 : 0;
 
 static void GemmTile(const isa::GemmTileArgs& g) {
   constexpr int64_t kPanel = isa::kPanel;
@@ -103,6 +104,7 @@ static void GemmTile(const isa::GemmTileArgs& g) {
       const int64_t n = g.n - j < group ? g.n - j : group;
       const float* panel = panels + j * g.k + k0 * kPanel;
       const MatrixB b{panel, kPanel, g.k * kPanel};
+      int64_t calling = group == kPanel ? kCallingBlocks : 0;
       for (int64_t i = 0; i < g.m;) {
         const int64_t rows = NextRows(g.m - i);
         const float* from = pack ? g.scratch + i * depth : a + i * g.row_stride;
@@ -110,8 +112,10 @@ static void GemmTile(const isa::GemmTileArgs& g) {
           RowBlockOf<false>(rows, from, pack ? 1 : g.row_stride, pack ? rows : 1, depth, with, n,
                             g.c + i * g.ldc + j, g.ldc, accumulate);
         };
-        if (kCallAhead && i == 0 && rows < g.m && j + group < g.n) {
-          multiply(PanelAndNext{panel, panel + g.k * kPanel});
+        if (calling > 0) {
+          // Behind the last panel lie the next tile's, or the next weights.
+          --calling;
+          multiply(PanelAndHalf{panel, panel + g.k * kPanel + calling * depth * kLanes});
         } else {
           multiply(b);
         }

@@ -40,27 +40,28 @@ struct MatrixB {
   }
 };
 
-// One panel of floats, while the next one is called into the second-level cache: where every row of
-// B comes from memory, the rows of A behind the first block find it there.
-struct PanelAndNext {
+// One panel of floats, while half of the next one is called into the second-level cache, a line for
+// each row: where every row of B comes from memory, the rows of A behind the first blocks find it
+// there.
+struct PanelAndHalf {
   static constexpr int64_t kRun = INT64_MAX;
   const float* data;
-  const float* next;  // of the same size
+  const float* half;  // as many lines as the panel has rows; need not be there
 
   struct Run {
     const float* row;
-    const float* next;
+    const float* line;
     PONDER_INLINE_MEMBER F16 At(int u) const { return Load(row + u * kLanes); }
     PONDER_INLINE_MEMBER void Next() {
-      for (int64_t i = 0; i < isa::kPanel; i += 16) __builtin_prefetch(next + i, 0, 2);
+      __builtin_prefetch(line, 0, 2);
       row += isa::kPanel;
-      next += isa::kPanel;
+      line += kLanes;
     }
   };
-  PONDER_INLINE_MEMBER PanelAndNext From(int64_t column) const { return {data + column, next}; }
+  PONDER_INLINE_MEMBER PanelAndHalf From(int64_t column) const { return {data + column, half}; }
   template <int U>
   PONDER_INLINE_MEMBER Run Begin(int64_t row) const {
-    return {data + row * isa::kPanel, next + row * isa::kPanel};
+    return {data + row * isa::kPanel, half + row * kLanes};
   }
 };
 
