@@ -86,7 +86,8 @@ static void GemmTile(const isa::GemmTileArgs& g) {
   const float* panels = static_cast<const float*>(g.panels);
   const bool pack = g.col_stride != 1;
   // A few rows stream all of B once; many rows reuse one panel at a time.
-  const int64_t group = g.m <= kMostRows ? (g.n + kPanel - 1) / kPanel * kPanel : kPanel;
+  const bool few = g.m <= kMostRows;
+  const int64_t group = few ? (g.n + kPanel - 1) / kPanel * kPanel : kPanel;
   int64_t k0 = 0;
   do {
     const int64_t depth = g.k - k0 < isa::kTileDepth ? g.k - k0 : isa::kTileDepth;
@@ -103,8 +104,7 @@ static void GemmTile(const isa::GemmTileArgs& g) {
     for (int64_t j = 0; j < g.n; j += group) {
       const int64_t n = g.n - j < group ? g.n - j : group;
       const float* panel = panels + j * g.k + k0 * kPanel;
-      const MatrixB b{panel, kPanel, g.k * kPanel};
-      int64_t calling = group == kPanel ? kCallingBlocks : 0;
+      int64_t calling = few ? 0 : kCallingBlocks;
       for (int64_t i = 0; i < g.m;) {
         const int64_t rows = NextRows(g.m - i);
         const float* from = pack ? g.scratch + i * depth : a + i * g.row_stride;
@@ -112,12 +112,14 @@ static void GemmTile(const isa::GemmTileArgs& g) {
           RowBlockOf<false>(rows, from, pack ? 1 : g.row_stride, pack ? rows : 1, depth, with, n,
                             g.c + i * g.ldc + j, g.ldc, accumulate);
         };
-        if (calling > 0) {
+        if (few) {
+          multiply(FloatPanels{panel, g.k * kPanel});
+        } else if (calling > 0) {
           // Behind the last panel lie the next tile's, or the next weights.
           --calling;
           multiply(PanelAndHalf{panel, panel + g.k * kPanel + calling * depth * kLanes});
         } else {
-          multiply(b);
+          multiply(MatrixB{panel, kPanel, 0});
         }
         i += rows;
       }

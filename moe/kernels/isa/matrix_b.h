@@ -40,6 +40,37 @@ struct MatrixB {
   }
 };
 
+// Packed panels of floats that come from memory, with lines called ahead: the processor by itself
+// keeps too few of them on their way.
+struct FloatPanels {
+  static constexpr int64_t kRun = INT64_MAX;
+  static constexpr int64_t kAhead = 64 * isa::kPanel;
+  const float* data;
+  int64_t panel;  // floats of one
+
+  template <int U>
+  struct Run {
+    const float* row;
+    int64_t panel;
+    PONDER_INLINE_MEMBER const float* Address(int u) const {
+      return row + (u / 2) * panel + (u % 2) * kLanes;
+    }
+    PONDER_INLINE_MEMBER F16 At(int u) const { return Load(Address(u)); }
+    PONDER_INLINE_MEMBER void Next() {
+#pragma GCC unroll 8
+      for (int u = 0; u < U; ++u) __builtin_prefetch(Address(u) + kAhead, 0, 2);
+      row += isa::kPanel;
+    }
+  };
+  PONDER_INLINE_MEMBER FloatPanels From(int64_t column) const {
+    return {data + column / isa::kPanel * panel + column % isa::kPanel, panel};
+  }
+  template <int U>
+  PONDER_INLINE_MEMBER Run<U> Begin(int64_t row) const {
+    return {data + row * isa::kPanel, panel};
+  }
+};
+
 // One panel of floats, while half of the next one is called into the second-level cache, a line for
 // each row: where every row of B comes from memory, the rows of A behind the first blocks find it
 // there.
