@@ -13,7 +13,7 @@ namespace ponder::kernels::PONDER_ISA {
 PONDER_INLINE void TimesRows(const float* a, int64_t row_stride, int64_t col_stride, int64_t m,
                              int64_t k, const float* b, int64_t ld, int64_t d, float* c,
                              int64_t ldc, bool accumulate) {
-  const MatrixB matrix{b, ld, isa::kPanel};
+  const MatrixB matrix{b, ld};
   if (d % kLanes == 0) {
     Matmul<false>(a, row_stride, col_stride, m, k, matrix, d, c, ldc, accumulate);
   } else {
@@ -81,7 +81,7 @@ static void AttentionTile(const isa::AttentionTileArgs& t) {
     } else if (t.upcoming != nullptr) {
       CallFor(t.upcoming, (d + dv) * kBlock);
     }
-    Matmul<false>(t.q + first * d, d, 1, t.queries - first, d, {keys, kBlock, kBlock}, kBlock,
+    Matmul<false>(t.q + first * d, d, 1, t.queries - first, d, {keys, kBlock}, kBlock,
                   t.scores + first * kBlock, kBlock, false);
     for (int64_t i = first; i < t.queries; ++i) {
       const int64_t n = t.lengths[i] - base;
@@ -154,9 +154,8 @@ static void AttentionBackwardHead(const isa::AttentionBackwardArgs& t) {
         const float* q = t.q + i0 * t.q_stride + h * d;
         const float* dout = t.dout + i0 * t.out_stride + h * v_dim;
         float* dq = t.dq + i0 * t.dq_stride + h * d;
-        Matmul<false>(q, t.q_stride, 1, rows, d, {keys_t, kBlock, kBlock}, kBlock, scores, kBlock,
-                      false);
-        Matmul<false>(dout, t.out_stride, 1, rows, v_dim, {values_t, kBlock, kBlock}, kBlock, dscores,
+        Matmul<false>(q, t.q_stride, 1, rows, d, {keys_t, kBlock}, kBlock, scores, kBlock, false);
+        Matmul<false>(dout, t.out_stride, 1, rows, v_dim, {values_t, kBlock}, kBlock, dscores,
                       kBlock, false);
         for (int64_t i = 0; i < rows; ++i) {
           const int64_t sees = i0 + i - j0 + 1 < keys ? i0 + i - j0 + 1 : keys;

@@ -69,8 +69,8 @@ static void NarrowGemmTile(const isa::GemmTileArgs& g) {
     do {
       const int64_t depth = g.k - k0 < isa::kTileDepth ? g.k - k0 : isa::kTileDepth;
       Widen(g, j / kPanel, k0, depth, g.scratch);
-      Matmul<false>(g.a + k0, g.row_stride, 1, g.m, depth, {g.scratch, kPanel, 0}, n, g.c + j,
-                    g.ldc, g.accumulate || k0 > 0);
+      Matmul<false>(g.a + k0, g.row_stride, 1, g.m, depth, {g.scratch, kPanel}, n, g.c + j, g.ldc,
+                    g.accumulate || k0 > 0);
       k0 += depth;
     } while (k0 < g.k);
   }
@@ -119,7 +119,7 @@ static void GemmTile(const isa::GemmTileArgs& g) {
           --calling;
           multiply(PanelAndHalf{panel, panel + g.k * kPanel + calling * depth * kLanes});
         } else {
-          multiply(MatrixB{panel, kPanel, 0});
+          multiply(MatrixB{panel, kPanel});
         }
         i += rows;
       }

@@ -13,30 +13,23 @@ namespace ponder::kernels::PONDER_ISA {
 // multiple of 16; kRun, the rows that one Run passes; and Begin<U>(row), for a multiple of kRun: a
 // Run over U vectors of 16 columns, whose At(u) is a vector of the row and whose Next() goes on.
 
-// Floats: vector u starts at data + (u / 2) * pair_stride + (u % 2) * 16, row kk is `ld` further
-// on. A plain row-major matrix has pair_stride 32.
+// Floats, row-major; row kk is `ld` further on. One packed panel is such a matrix.
 struct MatrixB {
   static constexpr int64_t kRun = INT64_MAX;
   const float* data;
   int64_t ld;
-  int64_t pair_stride;
 
   struct Run {
     const float* row;
     int64_t ld;
-    int64_t pair_stride;
-    PONDER_INLINE_MEMBER const float* Address(int u) const {
-      return row + (u / 2) * pair_stride + (u % 2) * kLanes;
-    }
+    PONDER_INLINE_MEMBER const float* Address(int u) const { return row + u * kLanes; }
     PONDER_INLINE_MEMBER F16 At(int u) const { return Load(Address(u)); }
     PONDER_INLINE_MEMBER void Next() { row += ld; }
   };
-  PONDER_INLINE_MEMBER MatrixB From(int64_t column) const {
-    return {data + column / (2 * kLanes) * pair_stride + column % (2 * kLanes), ld, pair_stride};
-  }
+  PONDER_INLINE_MEMBER MatrixB From(int64_t column) const { return {data + column, ld}; }
   template <int U>
   PONDER_INLINE_MEMBER Run Begin(int64_t row) const {
-    return {data + row * ld, ld, pair_stride};
+    return {data + row * ld, ld};
   }
 };
 
